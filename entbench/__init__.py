@@ -1,0 +1,53 @@
+"""Benchmarks of estimators of differential entropy: the public names.
+
+Names are loaded on first use, so that ``import entbench`` (and ``entbench --help``) stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from entbench._base import EntropyEstimator, EntropyResult, Reference, Source
+    from entbench._functional import estimate_entropy
+    from entbench._registry import register_estimator, register_source
+    from entbench._validation import check_samples
+    from entbench.runner import run_suite
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EntropyEstimator": "entbench._base",
+    "EntropyResult": "entbench._base",
+    "Reference": "entbench._base",
+    "Source": "entbench._base",
+    "check_samples": "entbench._validation",
+    "estimate_entropy": "entbench._functional",
+    "register_estimator": "entbench._registry",
+    "register_source": "entbench._registry",
+    "run_suite": "entbench.runner",
+}
+
+__all__ = [
+    "EntropyEstimator",
+    "EntropyResult",
+    "Reference",
+    "Source",
+    "__version__",
+    "check_samples",
+    "estimate_entropy",
+    "register_estimator",
+    "register_source",
+    "run_suite",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'entbench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from entbench import _registry as registry
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's store."""
+    monkeypatch.setenv("ENTBENCH_STORE", str(tmp_path / "store.sqlite"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_registrations() -> Iterator[None]:
+    known = [(r, dict(r._registered)) for r in (registry.estimators, registry.sources)]
+    loaded = dict(registry._loaded_plugins)
+    yield
+    for kind, entries in known:
+        kind._registered.clear()
+        kind._registered.update(entries)
+    registry._loaded_plugins.clear()
+    registry._loaded_plugins.update(loaded)
+
+
+@pytest.fixture
+def entbench(tmp_path: Path) -> Command:
+    """Run the command line in a process of its own, in a folder of its own."""
+
+    def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "entbench", *map(str, arguments)],
+            cwd=tmp_path,
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
