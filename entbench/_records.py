@@ -1,0 +1,185 @@
+"""Rows: what a run is made of. Plain values, so that any process and any store can hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from entbench._base import Reference, SourceFacts
+
+Scalar = str | int | float | bool | None
+
+_KEY_FORMAT = 1
+
+STATUS_OK = "ok"
+STATUS_FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A source or an estimator by name, with all that determines its values.
+
+    Attributes
+    ----------
+    name : str
+        Registry name.
+    version, origin : str
+        See `entbench._registry.Registry.origin`.
+    params : tuple of (name, value)
+        Every parameter, defaults included, sorted by name; values are plain scalars.
+    label : str
+        How tables call it: the name, with the parameters that differ from the defaults.
+    plugin : str or None
+        What a fresh process loads to know the name; see `entbench._registry.Entry`.
+    """
+
+    name: str
+    version: str
+    origin: str
+    params: tuple[tuple[str, Scalar], ...]
+    label: str
+    plugin: str | None = ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "origin": self.origin,
+            "params": dict(self.params),
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One estimate to make: source x estimator x n x trial."""
+
+    source: Spec
+    estimator: Spec
+    n: int
+    trial: int
+    seed: int
+
+    @property
+    def draw(self) -> dict[str, Any]:
+        """Return what determines the samples: everything but the estimator."""
+        return {
+            "source": self.source.identity,
+            "n": self.n,
+            "trial": self.trial,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Return the hash of what determines the cell's value."""
+        return digest({**self.draw, "estimator": self.estimator.identity, "format": _KEY_FORMAT})
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of one cell.
+
+    Attributes
+    ----------
+    cell : Cell
+        What was asked.
+    status : {"ok", "failed"}
+        A failed cell has a message and no value; NaN never stands for failure.
+    message : str
+        Why it failed, in one line.
+    value, standard_error : float or None
+        The estimate and its numerical standard error in nats; None where there is none.
+    seconds : float
+        Time of the fit.
+    """
+
+    cell: Cell
+    status: str
+    message: str
+    value: float | None
+    standard_error: float | None
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a value."""
+        return self.status == STATUS_OK
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source of a run, with what is known of it."""
+
+    source: Spec
+    reference: Reference
+    facts: SourceFacts
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run was made by.
+
+    Attributes
+    ----------
+    id : str
+        Unique.
+    version : str
+        Of entbench.
+    seed : int
+        The suite's.
+    python, platform : str
+        Where it ran.
+    started : str
+        UTC time, ISO 8601.
+    """
+
+    id: str
+    version: str
+    seed: int
+    python: str
+    platform: str
+    started: str
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    """A finished run of a suite: all that a report needs.
+
+    Attributes
+    ----------
+    suite : str
+        The suite's name.
+    params : dict
+        The suite's parameters as run: source parameters, n, trials.
+    cases : tuple of Case
+        One per setting of the source.
+    records : tuple of Record
+        One per cell, in the order of the plan whatever the order of execution was.
+    checks, figures : tuple of str
+        What the suite asks the report for.
+    info : RunInfo
+        What made it.
+    computed : int
+        Cells computed in this run; the others were in the store.
+    """
+
+    suite: str
+    params: dict[str, Any]
+    cases: tuple[Case, ...]
+    records: tuple[Record, ...]
+    checks: tuple[str, ...]
+    figures: tuple[str, ...]
+    info: RunInfo
+    computed: int
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of `value` in canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,426 @@
+"""Names of estimators, sources and suites, and the three ways in.
+
+Entry points (groups ``entbench.estimators``, ``entbench.sources``, ``entbench.suites``; ours use
+them too), the decorators `register_estimator` and `register_source`, and `load_plugin` (the
+``--plugin`` of the command line, which imports a file or module whose decorators do the rest).
+A class is imported when it is used, and checked against its contract then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from entbench._base import EntropyEstimator, Source, parameters_of
+from entbench._validation import unknown_name
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = [
+    "Entry",
+    "Registry",
+    "estimators",
+    "load_plugin",
+    "make_estimator",
+    "make_source",
+    "register_estimator",
+    "register_source",
+    "sources",
+    "suites",
+]
+
+BUILT_IN = "entbench"
+_READS = ("signal", "noisy")
+
+_Class = TypeVar("_Class", bound=type)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name: where it comes from and how to get at it.
+
+    Attributes
+    ----------
+    name : str
+        The registry name.
+    target : str
+        ``module:Class``, for messages.
+    provider : str
+        ``entbench`` for what is built in; distribution and version, or file, for the rest.
+    plugin : str
+        What a fresh process loads with `load_plugin` to know the name; "" for entry points, and
+        None where a fresh process cannot (a class of ``__main__`` or of a notebook).
+    load : callable
+        Returns the registered object.
+    origin : str
+        See `Registry.origin`; "" until the object of an entry point is loaded.
+    """
+
+    name: str
+    target: str
+    provider: str
+    plugin: str | None
+    load: Callable[[], Any]
+    origin: str = ""
+
+
+class Registry:
+    """Names of one kind, from entry points and from this process.
+
+    Parameters
+    ----------
+    kind : str
+        "estimator", "source" or "suite", for messages.
+    group : str
+        The entry-point group.
+    check : callable or None
+        Raises TypeError where an object breaks the kind's contract; called with name and object.
+    """
+
+    def __init__(
+        self, kind: str, group: str, check: Callable[[str, Any], None] | None = None
+    ) -> None:
+        self.kind = kind
+        self.group = group
+        self._check = check
+        self._registered: dict[str, Entry] = {}
+        self._origins: dict[str, str] = {}
+
+    def names(self) -> list[str]:
+        """Return every known name, sorted."""
+        return sorted({*_installed(self.group), *self._registered})
+
+    def entry(self, name: str) -> Entry:
+        """Return the entry of `name`.
+
+        Raises
+        ------
+        ValueError
+            If the name is unknown, or offered by two installed distributions.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        offers = _installed(self.group).get(name)
+        if offers is None:
+            raise ValueError(unknown_name(self.kind, name, self.names()))
+        if len(offers) > 1:
+            where = " and ".join(f"{offer.value} ({_provider(offer)})" for offer in offers)
+            raise ValueError(f"{self.kind} {name!r} is offered twice: {where}. Uninstall one.")
+        (offer,) = offers
+        return Entry(name, offer.value, _provider(offer), "", offer.load)
+
+    def load(self, name: str) -> Any:
+        """Return the object registered as `name`, checked against the contract."""
+        entry = self.entry(name)
+        try:
+            loaded = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ValueError(
+                f"{self.kind} {name!r} ({entry.target}, {entry.provider}) cannot be loaded: {error}"
+            ) from error
+        if self._check is not None:
+            self._check(name, loaded)
+        return loaded
+
+    def register(self, name: str, obj: Any) -> None:
+        """Register an object of this process.
+
+        Raises
+        ------
+        TypeError
+            If the object breaks the contract.
+        ValueError
+            If the name is taken, or is no lower-case kebab name.
+        """
+        if not _is_kebab(name):
+            raise ValueError(
+                f"a {self.kind}'s name must be lower-case letters, digits and single hyphens; "
+                f"got {name!r} ({_where(obj)})."
+            )
+        if self._check is not None:
+            self._check(name, obj)
+        if name in self.names() and not self._is_same(name, obj):
+            taken = self.entry(name)
+            raise ValueError(
+                f"{self.kind} {name!r} ({_where(obj)}) is already registered by {taken.target} "
+                f"({taken.provider}). Choose another name."
+            )
+        target = f"{obj.__module__}:{obj.__qualname__}"
+        self._registered[name] = Entry(
+            name=name,
+            target=target,
+            provider=_source_file(obj) or "this session",
+            plugin=_plugin_of(obj),
+            load=lambda: obj,
+            origin=f"{target} {_digest(obj)}",
+        )
+
+    def origin(self, name: str) -> str:
+        """Return what, beside its version, identifies the code behind `name`.
+
+        Built-in code answers for its values by `version` alone. Other people's code gets a digest
+        of the file it stood in when it was loaded, so that results of an edited plugin are never
+        reused.
+        """
+        entry = self.entry(name)
+        if entry.provider == BUILT_IN:
+            return BUILT_IN
+        if entry.origin:
+            return entry.origin
+        if name not in self._origins:
+            self._origins[name] = f"{entry.target} {_digest(self.load(name))}"
+        return self._origins[name]
+
+    def _is_same(self, name: str, obj: Any) -> bool:
+        """Tell whether `obj` is a later edition of what stands under `name` (a notebook's cell)."""
+        held = self._registered.get(name)
+        return held is not None and held.target == f"{obj.__module__}:{obj.__qualname__}"
+
+
+def register_estimator(name: str) -> Callable[[_Class], _Class]:
+    """Class decorator: make an `EntropyEstimator` known as `name` in this process.
+
+    Raises
+    ------
+    TypeError
+        If the class breaks the contract of `EntropyEstimator`.
+    ValueError
+        If the name is taken.
+    """
+
+    def decorate(cls: _Class) -> _Class:
+        estimators.register(name, cls)
+        return cls
+
+    return decorate
+
+
+def register_source(name: str) -> Callable[[_Class], _Class]:
+    """Class decorator: make a `Source` known as `name` in this process."""
+
+    def decorate(cls: _Class) -> _Class:
+        sources.register(name, cls)
+        return cls
+
+    return decorate
+
+
+def make_estimator(
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    sigma: float | None = None,
+    random_state: int | None = None,
+) -> EntropyEstimator:
+    """Return an estimator by name.
+
+    Parameters
+    ----------
+    name : str
+        Registry name.
+    params : mapping
+        Its hyperparameters.
+    sigma : float, optional
+        Noise level, given to an estimator that reads the signal unless `params` has its own.
+    random_state : int, optional
+        Given to an estimator that takes one unless `params` has its own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name or a parameter is unknown, missing or out of range.
+    """
+    cls = estimators.load(name)
+    given = dict(params)
+    known = parameters_of(cls)
+    if cls.reads == "signal" and sigma is not None:
+        given.setdefault("sigma", sigma)
+    if random_state is not None and "random_state" in known:
+        given.setdefault("random_state", random_state)
+    estimator: EntropyEstimator = _construct(f"estimator {name!r}", cls, given)
+    estimator.check_parameters()
+    return estimator
+
+
+def make_source(name: str, params: Mapping[str, Any]) -> Source:
+    """Return a source by name, its parameters checked."""
+    source: Source = _construct(f"source {name!r}", sources.load(name), dict(params))
+    return source
+
+
+def load_plugin(plugin: str) -> None:
+    """Import a Python file or module whose decorators register estimators or sources.
+
+    A file that was loaded before is loaded again if its text has changed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or module, it fails, or it registers nothing.
+    """
+    is_file = plugin.endswith(".py")
+    target = str(Path(plugin).resolve()) if is_file else plugin
+    try:
+        edition = hashlib.sha256(Path(target).read_bytes()).hexdigest() if is_file else ""
+    except OSError as error:
+        raise ValueError(f"plugin {plugin} cannot be read: {error.strerror}.") from error
+    if _loaded_plugins.get(target) == edition:
+        return
+    try:
+        module = _import_file(Path(target)) if is_file else importlib.import_module(target)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"plugin {plugin}: {error}") from error
+    except Exception as error:
+        raise ValueError(f"plugin {plugin} failed: {type(error).__name__}: {error}") from error
+    entries = [*estimators._registered.values(), *sources._registered.values()]
+    if not any(entry.target.startswith(f"{module.__name__}:") for entry in entries):
+        raise ValueError(
+            f"plugin {plugin} registers nothing: decorate a class of it with "
+            f'@register_estimator("name").'
+        )
+    _loaded_plugins[target] = edition
+
+
+_loaded_plugins: dict[str, str] = {}
+
+
+def _construct(what: str, cls: type, params: dict[str, Any]) -> Any:
+    known = parameters_of(cls)
+    for name in params:
+        if name not in known:
+            raise ValueError(unknown_name(f"parameter of {what}", name, known))
+    missing = [
+        name
+        for name, parameter in known.items()
+        if parameter.default is parameter.empty and name not in params
+    ]
+    if missing:
+        raise ValueError(f"{what} needs {', '.join(f'`{name}`' for name in missing)}.")
+    return cls(**params)
+
+
+def _check_estimator(name: str, cls: Any) -> None:
+    complain = _complaint("estimator", name, cls, EntropyEstimator)
+    if getattr(cls, "reads", None) not in _READS:
+        complain(f'`reads` must be "signal" or "noisy"; got {getattr(cls, "reads", None)!r}')
+    if cls.reads == "signal" and "sigma" not in parameters_of(cls):
+        complain("it reads the signal, so `__init__` must take `sigma`")
+    arguments = list(inspect.signature(cls.fit).parameters.values())[1:]
+    required = [a for a in arguments if a.default is a.empty and a.kind is not a.VAR_POSITIONAL]
+    if not arguments or len(required) > 1:
+        complain("`fit` must be callable as fit(X)")
+
+
+def _check_source(name: str, cls: Any) -> None:
+    complain = _complaint("source", name, cls, Source)
+    if "sigma" not in parameters_of(cls):
+        complain("`__init__` must take `sigma`")
+
+
+def _complaint(kind: str, name: str, cls: Any, base: type) -> Callable[[str], None]:
+    """Check what all kinds have in common; return the function that raises for the rest."""
+
+    def complain(reason: str) -> None:
+        raise TypeError(f"{kind} {name!r} ({_where(cls)}) breaks the contract: {reason}.")
+
+    if not (inspect.isclass(cls) and issubclass(cls, base)):
+        complain(f"it must be a subclass of entbench.{base.__name__}")
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        complain(f"missing {', '.join(f'`{method}`' for method in missing)}")
+    if not (isinstance(getattr(cls, "version", None), str) and cls.version):
+        complain(
+            f'`version` must be a non-empty string such as "1"; got '
+            f"{getattr(cls, 'version', None)!r}"
+        )
+    open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(parameter.kind in open_ended for parameter in parameters_of(cls).values()):
+        complain("`__init__` must name its parameters, without * or **")
+    return complain
+
+
+@cache
+def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """Return the entry points of a group by name; more than one only where they differ."""
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, {}).setdefault(point.value, point)
+    return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def _provider(point: EntryPoint) -> str:
+    if point.dist is None or point.dist.name == BUILT_IN:
+        return BUILT_IN
+    return f"{point.dist.name} {point.dist.version}"
+
+
+def _import_file(path: Path) -> ModuleType:
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"entbench_plugin_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError("not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _plugin_of(obj: Any) -> str | None:
+    module: str = obj.__module__
+    if module.startswith("entbench_plugin_"):
+        return _source_file(obj)
+    return None if module in {"__main__", "builtins"} else module
+
+
+def _source_file(obj: Any) -> str | None:
+    try:
+        return inspect.getsourcefile(obj)
+    except (TypeError, OSError):
+        return None
+
+
+def _digest(obj: Any) -> str:
+    file = _source_file(obj)
+    if file is not None and Path(file).is_file():
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(inspect.getsource(obj).encode()).hexdigest()
+    except (TypeError, OSError):
+        return f"unsaved {uuid.uuid4()}"  # never reuse what cannot be identified
+
+
+def _where(obj: Any) -> str:
+    file = _source_file(obj)
+    if file is None:
+        return f"{getattr(obj, '__module__', '?')}:{getattr(obj, '__qualname__', obj)}"
+    try:
+        line = inspect.getsourcelines(obj)[1]
+    except (OSError, TypeError):
+        return file
+    return f"{file}:{line}"
+
+
+def _is_kebab(name: str) -> bool:
+    parts = name.split("-")
+    return all(part.isascii() and part.isalnum() and part == part.lower() for part in parts)
+
+
+estimators = Registry("estimator", "entbench.estimators", _check_estimator)
+sources = Registry("source", "entbench.sources", _check_source)
+suites = Registry("suite", "entbench.suites")

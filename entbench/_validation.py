@@ -1,0 +1,106 @@
+"""Each check of an input, written once, with its message."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "check_choice",
+    "check_integer",
+    "check_positive",
+    "check_samples",
+    "unknown_name",
+]
+
+
+def check_samples(X: Any, *, name: str = "X", minimum: int = 2) -> NDArray[np.float64]:
+    """Return `X` as a finite, C-contiguous float64 array of shape (n_samples, dim).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, dim)
+        Real numbers; integers and booleans are converted. Never changed, copied where needed.
+    name : str
+        What the array is called in messages.
+    minimum : int
+        Fewest rows that will do.
+
+    Raises
+    ------
+    TypeError
+        If the entries are not real numbers.
+    ValueError
+        If the array is not two-dimensional, has too few rows or no columns, or holds NaN or inf.
+    """
+    array = np.asarray(X)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"`{name}` must hold real numbers; got dtype {array.dtype}.")
+    if array.ndim != 2:
+        hint = " One-dimensional data go in as `X.reshape(-1, 1)`." if array.ndim == 1 else ""
+        raise ValueError(
+            f"`{name}` must have shape (n_samples, dim); got shape {array.shape}.{hint}"
+        )
+    if array.shape[0] < minimum:
+        raise ValueError(f"`{name}` must have at least {minimum} rows; got {array.shape[0]}.")
+    if array.shape[1] < 1:
+        raise ValueError(f"`{name}` must have at least one column; got shape {array.shape}.")
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    finite = np.isfinite(array)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"`{name}` must be finite; got {array[row, column]} in row {row}, column {column} "
+            f"(counted from 0), {np.count_nonzero(~finite)} such entries in all."
+        )
+    return array
+
+
+def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """Return `value` as an int within [minimum, maximum]; whole floats (1e3) are taken."""
+    range_text = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
+    message = f"`{name}` must be an integer {range_text}; got {value!r}."
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    exact = int(value) if isinstance(value, numbers.Integral) else float(value)
+    if isinstance(exact, float) and not exact.is_integer():
+        raise ValueError(message)
+    number = int(exact)
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(message)
+    return number
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return `value` as a float that is finite and > 0."""
+    message = f"`{name}` must be a finite number > 0; got {value!r}."
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(message)
+    return number
+
+
+def check_choice(name: str, value: Any, options: Iterable[Any]) -> None:
+    """Raise ValueError unless `value` is one of `options`."""
+    known = list(options)
+    if value not in known:
+        listed = ", ".join(repr(option) for option in known)
+        raise ValueError(f"`{name}` must be one of {listed}; got {value!r}.")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not known: the nearest one, then all."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown {kind} {name!r}.{guess} Known: {', '.join(names) or 'none'}."
