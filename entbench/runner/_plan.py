@@ -1,0 +1,122 @@
+"""From a suite to its cells."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from entbench import _registry
+from entbench._base import EntropyEstimator, Source, parameters_of
+from entbench._records import Case, Cell, Scalar, Spec
+from entbench.runner._suite import Suite
+
+_GIVEN_BY_RUNNER = ("sigma", "random_state")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite comes to.
+
+    Attributes
+    ----------
+    suite : Suite
+        Where it comes from.
+    cases : tuple of Case
+        One for each setting of the source, with reference and facts.
+    cells : tuple of Cell
+        In the order of the table: case, estimator, n, trial.
+    """
+
+    suite: Suite
+    cases: tuple[Case, ...]
+    cells: tuple[Cell, ...]
+
+    def in_turn(self, cells: list[Cell]) -> list[Cell]:
+        """Return cells in the order to run them: trial by trial, the largest n first.
+
+        Every stretch of the run is then like the rest, so that the time still to go can be told,
+        and a run that is cut short leaves a balanced table.
+        """
+        return sorted(cells, key=lambda cell: (cell.trial, -cell.n))
+
+
+def make_plan(suite: Suite) -> Plan:
+    """Expand a suite; every name and parameter is checked on the way.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a source or an estimator refuses its parameters.
+    """
+    cases, cells = [], []
+    for source in _sources(suite):
+        spec = _source_spec(suite.source, source)
+        cases.append(Case(spec, source.reference(), source.facts()))
+        estimators = dict.fromkeys(
+            _estimator_spec(name, params, source.sigma) for name, params in suite.estimators
+        )
+        cells += [
+            Cell(spec, estimator, n, trial, suite.seed)
+            for estimator in estimators
+            for n in suite.n
+            for trial in range(suite.trials)
+        ]
+    return Plan(suite, tuple(cases), tuple(cells))
+
+
+def _sources(suite: Suite) -> list[Source]:
+    names, values = list(suite.grid), list(suite.grid.values())
+    made = [
+        _registry.make_source(suite.source, dict(zip(names, point, strict=True)))
+        for point in itertools.product(*values)
+    ]
+    distinct = {tuple(source.get_params().items()): source for source in made}
+    return list(distinct.values())
+
+
+def _source_spec(name: str, source: Source) -> Spec:
+    params = source.get_params()
+    return Spec(
+        name=name,
+        version=source.version,
+        origin=_registry.sources.origin(name),
+        params=_scalars(f"source {name!r}", params),
+        label=f"{name}[{','.join(f'{key}={value}' for key, value in params.items())}]",
+        plugin=_registry.sources.entry(name).plugin,
+    )
+
+
+def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float) -> Spec:
+    # A random_state of 0 shows the parameter to be there; each cell gets its own.
+    estimator = _registry.make_estimator(name, params, sigma=sigma, random_state=0)
+    effective = {
+        key: value
+        for key, value in estimator.get_params(deep=False).items()
+        if key not in _GIVEN_BY_RUNNER or key in params
+    }
+    return Spec(
+        name=name,
+        version=estimator.version,
+        origin=_registry.estimators.origin(name),
+        params=_scalars(f"estimator {name!r}", effective),
+        label=_label(name, estimator, params),
+        plugin=_registry.estimators.entry(name).plugin,
+    )
+
+
+def _label(name: str, estimator: EntropyEstimator, params: Mapping[str, Scalar]) -> str:
+    known = parameters_of(type(estimator))
+    changed = [f"{key}={value}" for key, value in params.items() if value != known[key].default]
+    return f"{name}[{','.join(changed)}]" if changed else name
+
+
+def _scalars(what: str, params: Mapping[str, Any]) -> tuple[tuple[str, Scalar], ...]:
+    for key, value in params.items():
+        if not isinstance(value, Scalar):
+            raise TypeError(
+                f"`{key}` of {what} must be a number, a text, a truth value or None, to be stored "
+                f"and sent to workers; got {value!r}."
+            )
+    return tuple(sorted(params.items()))

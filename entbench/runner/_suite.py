@@ -1,0 +1,190 @@
+"""A suite: source x estimators x n x trials, as data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from entbench import _registry
+from entbench._base import parameters_of
+from entbench._records import Scalar
+from entbench._validation import check_integer, unknown_name
+from entbench.runner._grammar import parse_named, parse_values, sample_sizes
+
+_KEYS = {
+    "title": str,
+    "source": dict,
+    "estimators": list,
+    "n": (list, int, float, str),
+    "trials": int,
+    "seed": int,
+    "checks": list,
+    "figures": list,
+}
+_REQUIRED = ("source", "estimators", "n")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as it will run.
+
+    Attributes
+    ----------
+    name, title : str
+        Of the suite.
+    source : str
+        Registry name of its source.
+    grid : mapping of str to tuple
+        Values of each source parameter given; more than one makes a sweep.
+    estimators : tuple of (name, params)
+        What competes.
+    n : tuple of int
+        Sample sizes, ascending.
+    trials, seed : int
+        Independent draws for each n, and where they start from.
+    checks, figures : tuple of str
+        What the report is asked for.
+    """
+
+    name: str
+    title: str
+    source: str
+    grid: Mapping[str, tuple[Any, ...]]
+    estimators: tuple[tuple[str, dict[str, Scalar]], ...]
+    n: tuple[int, ...]
+    trials: int = 20
+    seed: int = 0
+    checks: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Return the parameters as results print them: a sweep is a list."""
+        source = {key: v[0] if len(v) == 1 else list(v) for key, v in self.grid.items()}
+        return {"source": self.source, **source, "n": list(self.n), "trials": self.trials}
+
+
+def load_suite(name: str) -> Suite:
+    """Return a registered suite, or the one in a TOML file.
+
+    Raises
+    ------
+    ValueError
+        If there is no such suite, or its file is not a valid suite.
+    """
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"suite file {name!r} does not exist.")
+        return _parse(path.stem, path.read_bytes(), str(path))
+    package = _registry.suites.load(name).__name__
+    resource = resources.files(package) / f"{name}.toml"
+    return _parse(name, resource.read_bytes(), f"{package}/{name}.toml")
+
+
+def override(
+    suite: Suite,
+    params: Mapping[str, Any],
+    *,
+    estimators: Sequence[str] = (),
+    trials: int | None = None,
+    seed: int | None = None,
+) -> Suite:
+    """Return the suite with a user's wishes in place of its own values.
+
+    Parameters
+    ----------
+    suite : Suite
+        As loaded.
+    params : mapping
+        ``n`` and source parameters: numbers, sequences of them for a sweep, or text in the grammar
+        of the command line.
+    estimators : sequence of str
+        In place of the suite's own, each like ``kl`` or ``kl[k=3]``.
+    trials, seed : int, optional
+        In place of the suite's own.
+
+    Raises
+    ------
+    ValueError
+        If a key is neither ``n`` nor a parameter of the source, or a value is no good.
+    """
+    known = ["n", *parameters_of(_registry.sources.load(suite.source))]
+    grid = dict(suite.grid)
+    sizes = suite.n
+    for key, value in params.items():
+        if key not in known:
+            raise ValueError(_unknown_key(key, suite.name, known))
+        values = _values(key, value)
+        if key == "n":
+            sizes = sample_sizes(values)
+        else:
+            grid[key] = values
+    return replace(
+        suite,
+        grid=grid,
+        n=sizes,
+        estimators=tuple(map(parse_named, estimators)) or suite.estimators,
+        trials=suite.trials if trials is None else check_integer("trials", trials, minimum=1),
+        seed=suite.seed if seed is None else check_integer("seed", seed, minimum=0),
+    )
+
+
+def _unknown_key(key: str, suite: str, known: list[str]) -> str:
+    if key in ("trials", "seed", "jobs", "out", "store", "format"):
+        return f"`{key}` is an option: write --{key} VALUE in place of {key}=VALUE."
+    return unknown_name(f"key for suite {suite!r}", key, known)
+
+
+def _values(key: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(parse_values(key, value))
+    if isinstance(value, Sequence):
+        if not value:
+            raise ValueError(f"`{key}` needs at least one value.")
+        return tuple(value)
+    return (value,)
+
+
+def _parse(name: str, data: bytes, where: str) -> Suite:
+    try:
+        table = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"suite {where} is not valid TOML: {error}.") from error
+    try:
+        return _from_table(name, table)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"suite {where}: {error}") from error
+
+
+def _from_table(name: str, table: dict[str, Any]) -> Suite:
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise ValueError(unknown_name("key", key, _KEYS))
+        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]
+            raise TypeError(f"`{key}` has the wrong type: {value!r}.")
+    missing = [key for key in _REQUIRED if key not in table]
+    if missing:
+        raise ValueError(f"{', '.join(f'`{key}`' for key in missing)} missing.")
+    source = dict(table["source"])
+    if not isinstance(source.get("name"), str):
+        raise ValueError('`source` needs a `name`, as in source = { name = "truncated-mixture" }.')
+    if not table["estimators"] or not all(isinstance(e, str) for e in table["estimators"]):
+        raise TypeError('`estimators` must be a list of texts such as "kl" or "kl[k=3]".')
+    bare = Suite(
+        name=name,
+        title=table.get("title", ""),
+        source=source.pop("name"),
+        grid={},
+        estimators=tuple(map(parse_named, table["estimators"])),
+        n=(),
+        trials=check_integer("trials", table.get("trials", 20), minimum=1),
+        seed=check_integer("seed", table.get("seed", 0), minimum=0),
+        checks=tuple(map(str, table.get("checks", ()))),
+        figures=tuple(map(str, table.get("figures", ()))),
+    )
+    return override(bare, {**source, "n": table["n"]})

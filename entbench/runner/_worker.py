@@ -1,0 +1,144 @@
+"""One cell, run. This is what worker processes call: rows in, records out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import random
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entbench import _registry
+from entbench._base import EntropyEstimator, EntropyResult, Source
+from entbench._records import STATUS_FAILED, STATUS_OK, Cell, Record, Spec
+
+_WARM_UP_ROWS = 64
+_warmed_up: set[Spec] = set()
+
+
+def run_cell(cell: Cell) -> Record:
+    """Draw the cell's samples, fit its estimator, and return what came out.
+
+    Whatever goes wrong in the source or the estimator is in the record's status and message.
+    """
+    seconds = 0.0
+    try:
+        with _global_generators(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for spec in (cell.source, cell.estimator):
+                if spec.plugin:
+                    _registry.load_plugin(spec.plugin)
+            _check_origins(cell)
+            source = _source(cell.source)
+            _seed_globals(cell)
+            signal, noisy = draw(source, cell)
+            samples = {"signal": signal, "noisy": noisy}
+            _warm_up(cell, source, samples)
+            caught.clear()
+            estimator = _estimator(cell, source)
+            _seed_globals(cell)
+            start = time.perf_counter()
+            try:
+                estimator.fit(samples[estimator.reads])
+            finally:
+                seconds = time.perf_counter() - start
+            result = EntropyResult.of(estimator, cell.n, source.dim)
+    except Exception as failure:
+        return Record(cell, STATUS_FAILED, _one_line(failure), None, None, seconds)
+    message = f"warning: {_first_line(str(caught[0].message))}" if caught else ""
+    error = None if math.isnan(result.standard_error) else result.standard_error
+    return Record(cell, STATUS_OK, message, result.value, error, seconds)
+
+
+def draw(source: Source, cell: Cell) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the cell's samples of S and of T = S + Z, each (n, dim).
+
+    They depend on source, n, trial and seed alone: every estimator gets the same.
+    """
+    signal = np.asarray(source.sample(cell.n, _generator(cell, "signal")), dtype=np.float64)
+    if signal.shape != (cell.n, source.dim) or not np.isfinite(signal).all():
+        raise ValueError(
+            f"source {cell.source.name!r} must draw finite samples of shape "
+            f"({cell.n}, {source.dim}); got shape {signal.shape}."
+        )
+    noise = _generator(cell, "noise").standard_normal(signal.shape)
+    return signal, signal + source.sigma * noise
+
+
+def _check_origins(cell: Cell) -> None:
+    """Refuse to run other code than the cell's key says."""
+    for kind, spec in ((_registry.sources, cell.source), (_registry.estimators, cell.estimator)):
+        if kind.origin(spec.name) != spec.origin:
+            raise RuntimeError(f"the code of {spec.name!r} has changed since the run was planned")
+
+
+def _entropy(cell: Cell, stream: str) -> int:
+    text = json.dumps({**cell.draw, "stream": stream}, sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def _generator(cell: Cell, stream: str) -> np.random.Generator:
+    return np.random.default_rng(_entropy(cell, stream))
+
+
+@lru_cache(maxsize=64)
+def _source(spec: Spec) -> Source:
+    return _registry.make_source(spec.name, dict(spec.params))
+
+
+def _estimator(cell: Cell, source: Source) -> EntropyEstimator:
+    return _registry.make_estimator(
+        cell.estimator.name,
+        dict(cell.estimator.params),
+        sigma=source.sigma,
+        random_state=_entropy(cell, "estimator") % 2**32,
+    )
+
+
+def _warm_up(cell: Cell, source: Source, samples: dict[str, NDArray[np.float64]]) -> None:
+    """Fit once on a few rows before the clock runs: imports and compilation are not the method."""
+    if cell.estimator in _warmed_up:
+        return
+    _warmed_up.add(cell.estimator)
+    estimator = _estimator(cell, source)
+    with contextlib.suppress(Exception):  # it will fail in the open when its turn comes
+        estimator.fit(samples[estimator.reads][:_WARM_UP_ROWS].copy())
+
+
+def _seed_globals(cell: Cell) -> None:
+    """Seed the global generators, so that an estimator that draws from them repeats itself."""
+    seed = _entropy(cell, "globals") % 2**32
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+
+
+@contextlib.contextmanager
+def _global_generators() -> Iterator[None]:
+    """Put the global generators back as they were."""
+    states: tuple[Any, Any] = (np.random.get_state(), random.getstate())  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])  # noqa: NPY002
+        random.setstate(states[1])
+
+
+def _one_line(error: Exception) -> str:
+    text = _first_line(str(error)) or "no message"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = isinstance(error, ValueError | TypeError | MemoryError)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames and not ours else ""
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:500]

@@ -1,0 +1,320 @@
+"""Runs: common draws, order, workers, failures, resuming."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entbench import run_suite
+from entbench._records import SuiteRun
+from entbench.runner import Store, load_suite, make_plan, override, run_plan
+from entbench.runner._worker import draw, run_cell
+from entbench.sources import TruncatedMixture
+
+SMALL = {"d": 2, "sigma": 0.3, "n": [20, 50]}
+QUICK = ["sp[tolerance=0.01]", "kl", "binning"]
+
+PLUGIN = """
+import os, signal
+import numpy as np
+from entbench import EntropyEstimator, register_estimator
+
+
+class Base(EntropyEstimator):
+    reads, version = "noisy", "1"
+
+    def fit(self, X, y=None):
+        self.entropy_ = self.value(X)
+        return self
+
+
+@register_estimator("raises")
+class Raises(Base):
+    def value(self, X):
+        raise RuntimeError("on purpose\\nwith a second line")
+
+
+@register_estimator("is-nan")
+class IsNan(Base):
+    def value(self, X):
+        return float("nan")
+
+
+@register_estimator("is-array")
+class IsArray(Base):
+    def value(self, X):
+        return np.zeros(3)
+
+
+@register_estimator("sets-nothing")
+class SetsNothing(Base):
+    def fit(self, X, y=None):
+        return self
+
+
+@register_estimator("spoils-input")
+class SpoilsInput(Base):
+    def value(self, X):
+        X[:] = 0.0
+        return 0.0
+
+
+@register_estimator("global-random")
+class GlobalRandom(Base):
+    def value(self, X):
+        return float(np.random.rand())
+
+
+@register_estimator("warns")
+class Warns(Base):
+    def value(self, X):
+        np.sqrt(-np.ones(1))
+        return 1.0
+
+
+@register_estimator("dies")
+class Dies(Base):
+    def value(self, X):
+        if len(X) == 50:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1.0
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    path = tmp_path / "broken.py"
+    path.write_text(textwrap.dedent(PLUGIN))
+    return str(path)
+
+
+def outcomes(run: SuiteRun) -> list[tuple[object, ...]]:
+    return [
+        (r.cell.estimator.label, r.cell.n, r.cell.trial, r.status, r.value, r.standard_error)
+        for r in run.records
+    ]
+
+
+def small_run(tmp_path: Path, name: str, **options: object) -> SuiteRun:
+    options = {"estimators": QUICK, "trials": 4, "jobs": 1, **options}
+    return run_suite("truncated-mixture", SMALL, store=tmp_path / name, **options)  # type: ignore[arg-type]
+
+
+def test_one_and_two_workers_agree_to_the_bit(tmp_path: Path) -> None:
+    one = small_run(tmp_path, "one", jobs=1)
+    two = small_run(tmp_path, "two", jobs=2)
+    assert outcomes(one) == outcomes(two)
+    assert all(record.ok for record in one.records)
+    other = small_run(tmp_path, "one", jobs=1, seed=1)
+    assert outcomes(one) != outcomes(other)
+
+
+def test_every_estimator_gets_the_same_draw() -> None:
+    suite = override(load_suite("truncated-mixture"), SMALL, trials=2)
+    cells = make_plan(suite).cells
+    source = TruncatedMixture(**{key: SMALL[key] for key in ("d", "sigma")})
+    draws: dict[tuple[int, int], list[bytes]] = {}
+    for cell in cells:
+        signal_, noisy = draw(source, cell)
+        content = signal_.tobytes() + noisy.tobytes()
+        draws.setdefault((cell.n, cell.trial), []).append(content)
+    assert len(draws) == 4
+    for same in draws.values():
+        assert len(same) == 6
+        assert len(set(same)) == 1
+    assert len({same[0] for same in draws.values()}) == 4
+
+
+def test_noise_has_the_sources_level() -> None:
+    suite = override(load_suite("truncated-mixture"), {"n": 4000, "d": 5}, trials=1)
+    cell = make_plan(suite).cells[0]
+    clean, noisy = draw(TruncatedMixture(d=5, sigma=0.1), cell)
+    noise = (noisy - clean).ravel()
+    # 4.5 standard errors over 20,000 draws
+    assert noise.std() == pytest.approx(0.1, abs=4.5 * 0.1 / np.sqrt(2 * 20_000))
+    assert noise.mean() == pytest.approx(0.0, abs=4.5 * 0.1 / np.sqrt(20_000))
+
+
+def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
+    first = small_run(tmp_path, "s", trials=2)
+    assert first.computed == 12
+    assert small_run(tmp_path, "s", trials=2).computed == 0
+    more = small_run(tmp_path, "s", trials=3)
+    assert more.computed == 6
+    assert outcomes(more)[:2] == outcomes(first)[:2]
+    assert small_run(tmp_path, "s", trials=3, rerun="all").computed == 18
+
+
+def test_failures_are_rows_and_can_be_rerun(tmp_path: Path, plugin: str) -> None:
+    options = {"plugins": [plugin], "trials": 1}
+    names = ["raises", "is-nan", "is-array", "sets-nothing", "spoils-input", "kl[k=30]", "kl"]
+    run = small_run(tmp_path, "s", estimators=names, **options)
+    messages = {(r.cell.estimator.name, r.cell.n): (r.status, r.message) for r in run.records}
+    assert messages["raises", 20][0] == "failed"
+    assert messages["raises", 20][1].startswith("RuntimeError: on purpose (")
+    assert "`entropy_` to a finite number of nats; got nan" in messages["is-nan", 20][1]
+    assert "got array" in messages["is-array", 20][1]
+    assert "got None" in messages["sets-nothing", 20][1]
+    assert messages["spoils-input", 20][0] == "ok"
+    assert "got k=30 with n_samples=20" in run.records[10].message
+    assert [r.status for r in run.records[10:]] == ["failed", "ok", "ok", "ok"]
+    assert all(r.value is None for r in run.records if not r.ok)
+    again = small_run(tmp_path, "s", estimators=names, rerun="failed", **options)
+    assert again.computed == 9
+    assert small_run(tmp_path, "s", estimators=names, **options).computed == 0
+
+
+def test_edited_plugin_is_computed_anew_by_the_same_workers(tmp_path: Path) -> None:
+    """Worker processes live on between runs of one session; they must not run the old text."""
+    path = tmp_path / "mine.py"
+    means = []
+    for value in (1.0, 2.0):
+        path.write_text(textwrap.dedent(PLUGIN).replace("return 1.0", f"return {value}"))
+        run = small_run(tmp_path, "s", estimators=["warns"], plugins=[str(path)], jobs=2)
+        assert run.computed == 8
+        means.append({r.value for r in run.records})
+    assert means == [{1.0}, {2.0}]
+
+
+def test_global_generator_is_seeded_and_put_back(tmp_path: Path, plugin: str) -> None:
+    np.random.seed(3)
+    state = np.random.get_state()[1].copy()
+    options = {"estimators": ["global-random", "kl"], "plugins": [plugin]}
+    one = small_run(tmp_path, "one", jobs=1, **options)
+    assert np.array_equal(state, np.random.get_state()[1])
+    two = small_run(tmp_path, "two", jobs=2, **options)
+    assert outcomes(one) == outcomes(two)
+
+
+def test_warnings_of_a_fit_are_kept_as_message(tmp_path: Path, plugin: str) -> None:
+    run = small_run(tmp_path, "s", estimators=["warns"], plugins=[plugin], trials=1)
+    assert [r.status for r in run.records] == ["ok", "ok"]
+    assert run.records[0].message == "warning: invalid value encountered in sqrt"
+
+
+def test_dying_worker_costs_its_own_cell_only(tmp_path: Path, plugin: str) -> None:
+    run = small_run(tmp_path, "s", estimators=["dies", "kl"], plugins=[plugin], jobs=2, trials=2)
+    by_cell = {(r.cell.estimator.name, r.cell.n): r for r in run.records}
+    assert by_cell["dies", 50].status == "failed"
+    assert "the worker process died" in by_cell["dies", 50].message
+    assert by_cell["dies", 20].ok
+    assert by_cell["kl", 20].ok
+    assert by_cell["kl", 50].ok
+
+
+def test_class_of_this_session_needs_one_process(tmp_path: Path) -> None:
+    script = tmp_path / "session.py"
+    script.write_text(
+        "import sys\n"
+        "from entbench import EntropyEstimator, register_estimator, run_suite\n"
+        "@register_estimator('here')\n"
+        "class Here(EntropyEstimator):\n"
+        "    reads, version = 'noisy', '1'\n"
+        "    def fit(self, X, y=None):\n"
+        "        self.entropy_ = 1.0\n"
+        "        return self\n"
+        "if __name__ == '__main__':\n"
+        "    jobs = int(sys.argv[1])\n"
+        "    run = run_suite(params={'n': [10, 20]}, estimators=['here'], trials=5, jobs=jobs,\n"
+        "                    store=sys.argv[2])\n"
+        "    print(sum(r.ok for r in run.records))\n"
+    )
+    for jobs, expected in ((1, "10"), (2, "Run with jobs=1")):
+        done = subprocess.run(
+            [sys.executable, script, str(jobs), tmp_path / f"{jobs}.sqlite"],
+            capture_output=True,
+            text=True,
+        )
+        assert expected in done.stdout + done.stderr
+
+
+def test_cell_is_a_plain_row() -> None:
+    """What goes to a worker survives pickling with nothing of ours but the row's own classes."""
+    import pickle
+
+    suite = override(load_suite("truncated-mixture"), SMALL, estimators=["kl"], trials=1)
+    cell = make_plan(suite).cells[0]
+    copy = pickle.loads(pickle.dumps(cell))
+    assert copy == cell
+    assert run_cell(copy).value == run_cell(cell).value
+
+
+def test_store_error_in_the_middle_stops_the_run(tmp_path: Path) -> None:
+    suite = override(load_suite("truncated-mixture"), SMALL, estimators=["kl"], trials=2)
+    plan = make_plan(suite)
+    with Store(tmp_path / "s") as store:
+        connection = sqlite3.connect(tmp_path / "s")
+        connection.execute("DROP TABLE cells")
+        connection.close()
+        with pytest.raises(OSError, match="no such table"):
+            run_plan(plan, store, jobs=1)
+
+
+SLOW_PLUGIN = """
+import time
+import numpy as np
+from entbench import EntropyEstimator, register_estimator
+
+@register_estimator("slow")
+class Slow(EntropyEstimator):
+    reads, version = "noisy", "1"
+
+    def fit(self, X, y=None):
+        time.sleep(0.05)
+        self.entropy_ = float(X.mean())
+        return self
+"""
+
+
+def stored_cells(path: Path) -> int:
+    if not path.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT count(*) FROM cells").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("kill_after", [1, 13, 40])
+def test_run_killed_at_any_moment_is_completed_by_the_next(tmp_path: Path, kill_after: int) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_PLUGIN)
+    command = [sys.executable, "-m", "entbench", "suite", "d=2", "n=20,50", "--trials", "15"]
+    command += ["-e", "slow", "-e", "kl", "--plugin", "slow.py", "--jobs", "2"]
+    command += ["--format", "json", "--quiet", "--store"]
+    whole = subprocess.run(
+        [*command, "whole.sqlite"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    killed = subprocess.Popen(
+        [*command, "killed.sqlite"], cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while stored_cells(tmp_path / "killed.sqlite") < kill_after and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    done = stored_cells(tmp_path / "killed.sqlite")
+    assert kill_after <= done < 60
+    resumed = subprocess.run(
+        [*command, "killed.sqlite"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    one, two = json.loads(whole.stdout), json.loads(resumed.stdout)
+    assert two["run"]["computed"] <= 60 - done
+    assert two["run"]["computed"] > 0
+    for table in (one, two):
+        for row in table["rows"]:
+            del row["seconds"]
+    assert one["rows"] == two["rows"]
+    assert one["slopes"] == two["slopes"]
