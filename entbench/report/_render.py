@@ -1,0 +1,201 @@
+"""One printout, four formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+# all that a terminal may take for a command
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+Format = Literal["table", "json", "csv", "markdown"]
+FORMATS: tuple[Format, ...] = ("table", "json", "csv", "markdown")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text cells under headers.
+
+    Attributes
+    ----------
+    headers, rows : tuples of str
+        The cells.
+    title : str
+        A line above.
+    left : int
+        How many columns, from the left, are text and not numbers.
+    gaps : bool
+        Whether a terminal shows a gap where the first column changes.
+    aside : int
+        How many columns, from the right, a narrow terminal may show as a table of their own,
+        under the first two columns again and without the rows that are empty there.
+    aside_title : str
+        The line above that table.
+    """
+
+    headers: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    title: str = ""
+    left: int = 1
+    gaps: bool = True
+    aside: int = 0
+    aside_title: str = ""
+
+    @property
+    def width(self) -> int:
+        """Columns of a terminal that the table fills."""
+        lines = [self.headers, *self.rows]
+        return sum(max(map(cell_len, column)) + 2 for column in zip(*lines, strict=True)) - 2
+
+    def split(self) -> tuple[Table, Table]:
+        """Return the table without the columns set aside, and those."""
+        kept = len(self.headers) - self.aside
+        main = replace(
+            self, headers=self.headers[:kept], rows=[row[:kept] for row in self.rows], aside=0
+        )
+        aside = replace(
+            self,
+            headers=(*self.headers[:2], *self.headers[kept:]),
+            rows=[(*row[:2], *row[kept:]) for row in self.rows if any(row[kept:])],
+            title=self.aside_title,
+            aside=0,
+        )
+        return main, aside
+
+
+@dataclass(frozen=True)
+class Printout:
+    """What a verb has to say, for every format.
+
+    Attributes
+    ----------
+    data : mapping
+        The JSON object.
+    records : sequence of mappings
+        The lines of the CSV, raw values by column.
+    tables : sequence of Table
+        For people.
+    notes : sequence of str
+        Lines under the tables.
+    heading : str
+        A line above them.
+    """
+
+    data: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a printout goes: width in columns, and whether colours are seen there."""
+
+    width: int = 120
+    color: bool = False
+
+
+PLAIN = Screen()
+
+
+def render(printout: Printout, format: Format, screen: Screen = PLAIN) -> str:  # noqa: A002
+    """Return the printout as text in one of the formats, ending in a newline."""
+    match format:
+        case "json":
+            return json.dumps(printout.data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        case "csv":
+            return to_csv(printout.records)
+        case "markdown":
+            return _markdown(printout)
+        case "table":
+            return _terminal(printout, screen)
+
+
+def to_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return records as CSV with a header; None is an empty field, floats are exact."""
+    columns = list(dict.fromkeys(column for record in records for column in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _markdown(printout: Printout) -> str:
+    blocks = [f"**{_escaped(printout.heading)}**"] if printout.heading else []
+    for table in printout.tables:
+        if table.title:
+            blocks.append(f"*{_escaped(table.title)}*")
+        marks = [":--" if i < table.left else "--:" for i in range(len(table.headers))]
+        lines = [table.headers, marks, *table.rows]
+        blocks.append("\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines))
+    blocks += [f"- {_escaped(note)}" for note in printout.notes]
+    return "\n\n".join(blocks).replace("\n\n- ", "\n- ") + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _terminal(printout: Printout, screen: Screen) -> str:
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=screen.width,
+        force_terminal=screen.color,
+        color_system="auto" if screen.color else None,
+        highlight=False,
+    )
+    if printout.heading:
+        console.print(_text(printout.heading, style="bold"))
+    for table in printout.tables:
+        narrow = table.aside and table.width > screen.width
+        for part in table.split() if narrow else (table,):
+            console.print()
+            console.print(_rich_table(part))
+    if printout.notes:
+        console.print()
+    for note in printout.notes:
+        console.print(_text(note, style="red" if note.startswith("✗") else ""))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _rich_table(table: Table) -> RichTable:
+    drawn = RichTable(
+        box=box.SIMPLE_HEAD,
+        title=_text(table.title) if table.title else None,
+        title_justify="left",
+        title_style="italic",
+        padding=(0, 1),
+        pad_edge=False,
+        show_edge=False,
+        show_header=any(table.headers),
+    )
+    for index, header in enumerate(table.headers):
+        drawn.add_column(
+            _text(header), justify="left" if index < table.left else "right", overflow="fold"
+        )
+    previous = ""
+    for row in table.rows:
+        if table.gaps and previous and row[0] != previous:
+            drawn.add_section()
+        previous = row[0]
+        drawn.add_row(*map(_text, row))
+    return drawn
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return text for a terminal, without the control characters that names may hold."""
+    return Text(_CONTROL.sub("?", text.replace("\n", " ")), style=style)

@@ -1,0 +1,152 @@
+"""From the records of a run to numbers with confidence intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from entbench._records import Case, Record, Spec, SuiteRun
+
+Interval = tuple[float, float]
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: an estimator at one n, over trials.
+
+    Attributes
+    ----------
+    source, estimator : Spec
+        Whose numbers these are.
+    n, trials, failed : int
+        Samples; trials asked for; trials that failed.
+    errors : ndarray of shape (trials - failed,)
+        Estimate minus reference, in nats.
+    mean, bias, mae, rmse : float or None
+        Mean estimate, mean error, mean absolute and root mean square error, in nats; None where
+        every trial failed.
+    bias_ci, mae_ci : (low, high) or None
+        95 % confidence intervals by Student's t over the trials, widened by the error of the
+        reference; None with fewer than two values.
+    seconds : float or None
+        Mean time of a fit.
+    at_reference_floor : bool
+        Whether the mean absolute error is within the error of the reference, and so says nothing.
+    """
+
+    source: Spec
+    estimator: Spec
+    n: int
+    trials: int
+    failed: int
+    errors: NDArray[np.float64]
+    mean: float | None
+    bias: float | None
+    bias_ci: Interval | None
+    mae: float | None
+    mae_ci: Interval | None
+    rmse: float | None
+    seconds: float | None
+    at_reference_floor: bool
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Slope of log mean absolute error over log n, with a 95 % confidence interval."""
+
+    slope: float
+    ci: Interval
+
+
+def rows_of(run: SuiteRun) -> list[Row]:
+    """Return the table's rows, in the order of the run's records."""
+    cases = {case.source: case for case in run.cases}
+    groups: dict[tuple[Spec, Spec, int], list[Record]] = {}
+    for record in run.records:
+        cell = record.cell
+        groups.setdefault((cell.source, cell.estimator, cell.n), []).append(record)
+    return [_row(cases[source], group) for (source, _, _), group in groups.items()]
+
+
+def slope_of(rows: Sequence[Row]) -> Slope | None:
+    """Return the least-squares slope through the points (log n, log MAE) of one estimator.
+
+    Each point's uncertainty is carried over to the slope (delta method), with Welch-Satterthwaite
+    degrees of freedom. It says how well the slope of this line is known, not whether the points
+    lie on a line. None where fewer than two values of n have an error that can be told from zero.
+    """
+    usable = [row for row in rows if row.mae and len(row.errors) > 1 and not row.at_reference_floor]
+    if len(usable) < 2:
+        return None
+    log_n = np.log([row.n for row in usable])
+    log_mae = np.log([row.mae for row in usable if row.mae])
+    centred = log_n - log_n.mean()
+    weights = centred / (centred @ centred)
+    parts = np.array(
+        [
+            (weight * _standard_error(np.abs(row.errors)) / row.mae) ** 2
+            for weight, row in zip(weights, usable, strict=True)
+            if row.mae
+        ]
+    )
+    freedom = np.array([len(row.errors) - 1 for row in usable])
+    variance = float(parts.sum())
+    slope = float(weights @ log_mae)
+    if variance == 0.0:
+        return Slope(slope, (slope, slope))
+    half = _quantile(variance**2 / float((parts**2 / freedom).sum())) * math.sqrt(variance)
+    return Slope(slope, (slope - half, slope + half))
+
+
+def mean_interval(
+    values: NDArray[np.float64], extra: float = 0.0, confidence: float = _CONFIDENCE
+) -> Interval | None:
+    """Return Student's t interval for the mean of `values`, widened by `extra` on both sides."""
+    if len(values) < 2:
+        return None
+    half = _quantile(len(values) - 1, confidence) * _standard_error(values) + extra
+    mean = float(values.mean())
+    return mean - half, mean + half
+
+
+def _row(case: Case, group: Sequence[Record]) -> Row:
+    cell = group[0].cell
+    good = [record for record in group if record.ok]
+    values = np.array([record.value for record in good], dtype=np.float64)
+    errors = values - case.reference.value
+    absolute = np.abs(errors)
+    floor = case.reference.error
+    mae = float(absolute.mean()) if good else None
+    mae_ci = mean_interval(absolute, floor)
+    return Row(
+        source=cell.source,
+        estimator=cell.estimator,
+        n=cell.n,
+        trials=len(group),
+        failed=len(group) - len(good),
+        errors=errors,
+        mean=float(values.mean()) if good else None,
+        bias=float(errors.mean()) if good else None,
+        bias_ci=mean_interval(errors, floor),
+        mae=mae,
+        mae_ci=(max(mae_ci[0], 0.0), mae_ci[1]) if mae_ci else None,
+        rmse=float(np.sqrt(np.mean(errors**2))) if good else None,
+        seconds=float(np.mean([record.seconds for record in good])) if good else None,
+        at_reference_floor=mae is not None and mae <= floor,
+    )
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def _quantile(freedom: float, confidence: float = _CONFIDENCE) -> float:
+    """Return the two-sided quantile of Student's t; `scipy.stats` is slow to import."""
+    return float(stdtrit(freedom, 0.5 + 0.5 * confidence))

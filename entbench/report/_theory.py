@@ -1,0 +1,135 @@
+"""Theory beside the data: bounds for the rows they hold for, and checks that the data obey them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from entbench import bounds
+from entbench._base import SourceFacts
+from entbench._records import Spec
+from entbench._validation import unknown_name
+from entbench.report._statistics import Row, mean_interval
+
+# A check compares at this confidence, so that a true bound is reported as broken in at most one of
+# 10,000 comparisons (two-sided Student t over the trials).
+_CHECK_CONFIDENCE = 1.0 - 1e-4
+_PLUG_IN = "sp"
+
+
+@dataclass(frozen=True)
+class RowBounds:
+    """What theory says of one row, in nats.
+
+    Attributes
+    ----------
+    values : dict of str to float
+        By name, one or more of `bias_lower`, `bias_upper` (on ``h - E estimate``, for this very
+        source), `risk_upper` (on the mean absolute error, for every source in the cube) and
+        `worst_case_bias_lower` (some source in the cube has at least this bias).
+    vacuous : frozenset of str
+        The upper bounds that are longer than the range of h(S+Z), and so say nothing.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    vacuous: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether the data obey a bound; `holds` is None where there was nothing to compare."""
+
+    name: str
+    holds: bool | None
+    detail: str
+
+
+def bounds_for(row: Row, facts: SourceFacts) -> RowBounds:
+    """Return the bounds that hold for a row: those on the plug-in, for the plug-in's rows."""
+    if row.estimator.name != _PLUG_IN:
+        return RowBounds()
+    return _plug_in_bounds(row.n, facts)
+
+
+@lru_cache(maxsize=1024)
+def _plug_in_bounds(n: int, facts: SourceFacts) -> RowBounds:
+    values = {}
+    if facts.mutual_information is not None and facts.chi_square_information is not None:
+        values["bias_lower"], values["bias_upper"] = bounds.plug_in_bias_bounds(
+            n, facts.mutual_information, facts.chi_square_information
+        )
+    if not facts.in_unit_cube:
+        return RowBounds(values)
+    values["risk_upper"] = min(
+        bounds.plug_in_risk_bound(n, facts.dim, facts.sigma),
+        bounds.plug_in_risk_theorem_4(n, facts.dim, facts.sigma),
+    )
+    values["worst_case_bias_lower"] = bounds.worst_case_bias_bound(n, facts.dim, facts.sigma)
+    length = bounds.trivial_range(facts.dim, facts.sigma)
+    return RowBounds(
+        values,
+        frozenset(n for n in ("bias_upper", "risk_upper") if values.get(n, 0.0) > length),
+    )
+
+
+def check_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Raise ValueError at the first name that is not known."""
+    listed = list(known)
+    for name in names:
+        if name not in listed:
+            raise ValueError(unknown_name(kind, name, listed))
+
+
+def run_check(name: str, rows: list[Row], facts: Mapping[Spec, SourceFacts]) -> Check:
+    """Run the check of that name over the rows it applies to."""
+    what, compare = CHECKS[name]
+    compared, broken = 0, []
+    for row in rows:
+        theory = bounds_for(row, facts[row.source]).values
+        verdict = compare(row, theory)
+        if verdict is not None:
+            compared += 1
+            if verdict:
+                broken.append(f"{row.source.label}, n={row.n}: {verdict}")
+    if not compared:
+        return Check(name, None, f"{what}: nothing to compare (needs 2 trials and known bounds)")
+    if broken:
+        return Check(name, False, f"{what}: violated at {'; '.join(broken)}")
+    return Check(name, True, f"{what}: {compared} of {compared} rows")
+
+
+def _compare_bias(row: Row, theory: Mapping[str, float]) -> str | None:
+    """Return what is wrong with the plug-in's bias; "" if nothing, None if that cannot be told."""
+    interval = mean_interval(-row.errors, confidence=_CHECK_CONFIDENCE)
+    if interval is None or "bias_lower" not in theory:
+        return None
+    low, high = interval
+    if high < theory["bias_lower"]:
+        return f"h - E sp is at most {high:.4g}, the lower bound is {theory['bias_lower']:.4g}"
+    if low > theory["bias_upper"]:
+        return f"h - E sp is at least {low:.4g}, the upper bound is {theory['bias_upper']:.4g}"
+    return ""
+
+
+def _compare_risk(row: Row, theory: Mapping[str, float]) -> str | None:
+    interval = mean_interval(abs(row.errors), confidence=_CHECK_CONFIDENCE)
+    if interval is None or "risk_upper" not in theory:
+        return None
+    if interval[0] > theory["risk_upper"]:
+        return f"MAE is at least {interval[0]:.4g}, the bound is {theory['risk_upper']:.4g}"
+    return ""
+
+
+Comparison = Callable[[Row, Mapping[str, float]], str | None]
+
+CHECKS: dict[str, tuple[str, Comparison]] = {
+    "plug-in-bias": ("bias of sp within its bounds", _compare_bias),
+    "plug-in-risk": ("mean absolute error of sp below its bound", _compare_risk),
+}
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return `value`, or None for what JSON cannot say."""
+    return value if value is not None and math.isfinite(value) else None

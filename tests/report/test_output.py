@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from entbench import run_suite
+from entbench.report import (
+    CHECKS,
+    FIGURE_NAMES,
+    Printout,
+    Screen,
+    Table,
+    check_folder,
+    render,
+    suite_printout,
+    summarise,
+    write_files,
+)
+from entbench.report._figures import FIGURES
+from entbench.report._suite import Summary, _number, _with_error
+from entbench.runner import load_suite
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    store = tmp_path_factory.mktemp("store") / "s.sqlite"
+    run = run_suite(
+        "truncated-mixture",
+        {"d": 2, "n": [20, 50]},
+        estimators=["sp[tolerance=0.01]", "kl", "kl[k=30]"],
+        trials=3,
+        jobs=1,
+        store=store,
+    )
+    return summarise(run)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    store = tmp_path_factory.mktemp("store") / "s.sqlite"
+    params = {"d": [1, 2], "n": [20, 50]}
+    run = run_suite("truncated-mixture", params, estimators=["kl"], trials=3, jobs=1, store=store)
+    return summarise(run)
+
+
+def test_json_has_what_was_promised(summary: Summary) -> None:
+    data = json.loads(render(suite_printout(summary), "json"))
+    assert list(data) == ["suite", "params", "reference", "rows", "slopes", "checks", "run"]
+    assert {"value", "error", "method"} <= set(data["reference"])
+    assert data["params"]["d"] == 2
+    row = data["rows"][0]
+    for key in ("estimator", "n", "trials", "failed", "mean", "bias", "bias_ci", "mae", "mae_ci"):
+        assert key in row
+    assert row["estimator"] == "sp[tolerance=0.01]"
+    assert row["bias_ci"][0] < row["bias"] < row["bias_ci"][1]
+    bounds = row["bounds"]
+    assert bounds["bias_lower"] <= bounds["bias_upper"]
+    assert bounds["vacuous"] == []
+    assert set(data["slopes"]["kl"]) == {"slope", "ci"}
+    assert [check["name"] for check in data["checks"]] == ["plug-in-bias", "plug-in-risk"]
+    assert {"id", "version", "seed", "python", "platform"} <= set(data["run"])
+    failed = data["rows"][4]
+    assert (failed["estimator"], failed["n"], failed["failed"]) == ("kl[k=30]", 20, 3)
+    assert failed["mean"] is None
+    assert failed["bounds"] == {}
+
+
+def test_sweep_names_the_source_everywhere(sweep: Summary) -> None:
+    data = json.loads(render(suite_printout(sweep), "json"))
+    assert [reference["source"]["d"] for reference in data["reference"]] == [1, 2]
+    assert [row["source"]["d"] for row in data["rows"]] == [1, 1, 2, 2]
+    assert len(data["slopes"]) == 2
+    assert all("[d=" in name for name in data["slopes"])
+
+
+def test_csv_is_exact(summary: Summary) -> None:
+    lines = list(csv.DictReader(io.StringIO(render(suite_printout(summary), "csv"))))
+    assert len(lines) == len(summary.rows)
+    for line, row in zip(lines, summary.rows, strict=True):
+        assert line["d"] == "2"
+        assert line["bias"] == ("" if row.bias is None else repr(row.bias))
+        assert line["bias_ci_low"] == ("" if row.bias_ci is None else repr(row.bias_ci[0]))
+    assert lines[0]["bias_upper"] != ""
+    assert lines[2]["bias_upper"] == ""
+
+
+def test_markdown_is_a_table(summary: Summary) -> None:
+    text = render(suite_printout(summary), "markdown")
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert table[0].startswith("| estimator | n | bias | MAE |")
+    assert "\\|bias\\| ≥" in table[0]
+    assert {line.replace("\\|", "").count("|") for line in table[: 2 + len(summary.rows)]} == {11}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 130])
+def test_terminal_table_keeps_its_width_and_its_numbers(summary: Summary, width: int) -> None:
+    screen = Screen(width)
+    text = render(suite_printout(summary), "table", screen)
+    assert max(map(len, text.splitlines())) <= width
+    for expected in ("sp[tolerance=0.01]", "bias", "plug-in-bias", "slope"):
+        assert expected in text
+    assert "\x1b" not in text
+    assert ("theory beside the data" in text) == (width < 120)
+
+
+def test_failures_are_told(summary: Summary) -> None:
+    text = render(suite_printout(summary), "table")
+    assert "kl[k=30] ✗ 3/3" in text
+    assert "got k=30 with n_samples=20. [3 cells, first kl[k=30]," in " ".join(text.split())
+    assert not summary.holds
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    table = Table(("a", "b"), [("\x1b[31mred", "x\ny")])
+    text = render(Printout({}, [], [table], ["\x1b]0;title\x07"]), "table", Screen(80))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (None, None, "-"),
+        (0.12345, None, "0.123"),
+        (-0.17825, (-0.1954, -0.1611), "-0.178 ± 0.017"),
+        (5.6, (5.33, 5.87), "5.60 ± 0.27"),
+        (1e-9, (0.9e-9, 1.1e-9), "1.00e-09 ± 1.0e-10"),
+        (0.05, (0.0, 0.15), "0.05 ± 0.10"),
+        (123.0, (100.0, 146.0), "123 ± 23"),
+        (2.0, (2.0, 2.0), "2.00"),
+    ],
+)
+def test_numbers_with_errors(
+    value: float | None, interval: tuple[float, float] | None, text: str
+) -> None:
+    assert _with_error(value, interval) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (4.0, "4.00"), (1234.5, "1234"), (1e-5, "1.0e-05"), (2.5e7, "2.5e+07")],
+)
+def test_plain_numbers(value: float, text: str) -> None:
+    assert _number(value) == text
+
+
+def test_files_are_written_whole(summary: Summary, tmp_path: Path) -> None:
+    written = write_files(summary, tmp_path)
+    assert [path.name for path in written] == [
+        "results.csv",
+        "results.json",
+        "error_vs_n.png",
+        "error_vs_n.svg",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in written)
+    assert json.loads((tmp_path / "results.json").read_text())["suite"] == "truncated-mixture"
+    assert (tmp_path / "error_vs_n.png").read_bytes().startswith(b"\x89PNG")
+    assert ET.parse(tmp_path / "error_vs_n.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize("kind", ["summary", "sweep"])
+def test_figure_has_a_line_with_band_for_each_estimator(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    summary = request.getfixturevalue(kind)
+    figure = FIGURES["error-vs-n"](summary)
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert len(panels) == len(summary.run.cases)
+    labels = {row.estimator.label for row in summary.rows}
+    for axes in panels:
+        assert labels <= set(axes.get_legend_handles_labels()[1])
+        assert len(axes.collections) >= len(labels) - 1
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    dashed = [line for line in panels[0].lines if line.get_linestyle() == "--"]
+    assert bool(dashed) == (kind == "summary")
+    styles = [(line.get_color(), line.get_marker()) for line in panels[0].lines[: len(labels)]]
+    assert len({color for color, _ in styles}) == len({m for _, m in styles}) == len(labels)
+
+
+def test_folder_is_tried_before_the_run(tmp_path: Path) -> None:
+    check_folder(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()
+    assert not list((tmp_path / "new" / "folder").iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="output folder .* cannot be written"):
+        check_folder(tmp_path / "file")
+
+
+def test_suites_ask_for_what_there_is() -> None:
+    assert tuple(FIGURES) == FIGURE_NAMES
+    suite = load_suite("truncated-mixture")
+    assert set(suite.checks) <= set(CHECKS)
+    assert set(suite.figures) <= set(FIGURES)
