@@ -1,0 +1,95 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from entbench.report import Printout, Screen
+
+_PIPE_WIDTH = 140
+_FORMATS = ("table", "json", "csv", "markdown")
+
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    default="table",
+    show_default=True,
+    help="How to print results.",
+)
+
+
+def _complete_estimators(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from entbench import _registry
+
+    return [CompletionItem(n) for n in _registry.estimators.names() if n.startswith(incomplete)]
+
+
+def estimator_option(help_text: str) -> Callable[[Any], Any]:
+    """Return the repeatable option ``-e NAME[key=value,...]``."""
+    return click.option(
+        "-e",
+        "--estimator",
+        "estimators",
+        multiple=True,
+        metavar="NAME[key=value,...]",
+        shell_complete=_complete_estimators,
+        help=help_text,
+    )
+
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py|MODULE",
+    help="Load a file or module that registers estimators or sources. Repeatable.",
+)
+
+
+def load_plugins(plugins: Sequence[str]) -> list[str]:
+    """Load plugins; return the names of the estimators they registered."""
+    from entbench import _registry
+
+    before = set(_registry.estimators.names())
+    for plugin in plugins:
+        _registry.load_plugin(plugin)
+    return [name for name in _registry.estimators.names() if name not in before]
+
+
+def _screen() -> Screen:
+    """Return what standard output can show."""
+    from entbench.report import Screen
+
+    if not sys.stdout.isatty():
+        return Screen(_PIPE_WIDTH, color=False)
+    return Screen(shutil.get_terminal_size().columns, color=True)
+
+
+def show(printout: Printout, format_: str) -> None:
+    """Print to standard output in the format asked for."""
+    from entbench.report import render
+
+    click.echo(render(printout, format_, _screen()), nl=False)  # type: ignore[arg-type]
+
+
+def assignments(tokens: Sequence[str]) -> dict[str, str]:
+    """Return ``key=value`` tokens as a dictionary of texts."""
+    from entbench.runner import parse_assignment
+
+    found: dict[str, str] = {}
+    for token in tokens:
+        key, value = parse_assignment(token)
+        if key in found:
+            raise ValueError(f"`{key}` is given twice.")
+        found[key] = value
+    return found

@@ -1,0 +1,280 @@
+"""``entbench suite``: the main job."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from entbench.cli._common import (
+    assignments,
+    estimator_option,
+    format_option,
+    load_plugins,
+    plugin_option,
+    show,
+)
+
+if TYPE_CHECKING:
+    from entbench.report import Printout
+    from entbench.runner import Plan, Store, Suite
+
+_DEFAULT = "truncated-mixture"
+
+
+def _complete_tokens(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from entbench import _registry
+    from entbench._base import parameters_of
+    from entbench.runner import load_suite
+
+    given = [token for token in context.params.get("tokens") or () if "=" not in token]
+    try:
+        source = _registry.sources.load(load_suite(given[0] if given else _DEFAULT).source)
+        keys = [f"{key}=" for key in ("n", *parameters_of(source))]
+    except (ValueError, OSError):
+        keys = []
+    names = [] if given else _registry.suites.names()
+    return [CompletionItem(word) for word in (*names, *keys) if word.startswith(incomplete)]
+
+
+@click.command()
+@click.argument(
+    "tokens", nargs=-1, metavar="[NAME] [KEY=VALUE]...", shell_complete=_complete_tokens
+)
+@estimator_option("Estimator to run, in place of the suite's own. Repeatable.")
+@click.option("--trials", type=int, help="Independent draws for each n.")
+@click.option("--seed", type=int, help="Where the draws start from; the same seed, the same table.")
+@click.option("-j", "--jobs", type=int, help="Worker processes.  [default: all cores]")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="SQLite file of finished cells.  [default: in the user's data directory]",
+)
+@click.option(
+    "--rerun",
+    type=click.Choice(["missing", "failed", "all"]),
+    default="missing",
+    show_default=True,
+    help="Which stored cells to compute again.",
+)
+@plugin_option
+@click.option("--dry-run", is_flag=True, help="Show what would be computed, and stop.")
+@format_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for results.csv, results.json and figures (PNG and SVG).",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+def suite(
+    tokens: Sequence[str],
+    estimators: Sequence[str],
+    trials: int | None,
+    seed: int | None,
+    jobs: int | None,
+    store: Path | None,
+    rerun: str,
+    plugins: Sequence[str],
+    dry_run: bool,
+    format_: str,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Run a suite: source x estimators x n x trials.
+
+    NAME is a registered suite or the path of a TOML file; truncated-mixture by default. KEY is n
+    or a parameter of the suite's source; VALUE a number, a list 100,1000 or a sweep 1e2:1e5:log7
+    (or 0:1:lin5).
+
+    Finished cells are stored as they come; running again computes only what is missing. Exit code
+    0: done; 1: a check was violated or cells failed; 2: wrong usage.
+    """
+    from entbench import report
+    from entbench.runner import Store, default_path, make_plan, run_plan
+
+    added = load_plugins(plugins)
+    wanted = _wanted(tokens, estimators, trials, seed, added)
+    report.check_names(wanted.checks, report.CHECKS, "check")
+    report.check_names(wanted.figures, report.FIGURE_NAMES, "figure")
+    if out is not None and not dry_run:
+        report.check_folder(out)
+    plan = make_plan(wanted)
+    path = store if store is not None else default_path()
+    if dry_run:
+        with Store(path, create=False) as opened:
+            show(_plan_printout(plan, opened), format_)
+        return
+    with Store(path) as opened, _progress(quiet) as progress:
+        run = run_plan(
+            plan,
+            opened,
+            jobs=jobs,
+            rerun=rerun,  # type: ignore[arg-type]
+            on_start=progress.start,
+            on_record=progress.advance,
+        )
+    summary = report.summarise(run)
+    if out is not None:
+        for written in report.write_files(summary, out):
+            _say(quiet, f"wrote {written}")
+    _say(quiet, f"cells are kept in {path}")
+    show(report.suite_printout(summary), format_)
+    sys.exit(0 if summary.holds else 1)
+
+
+def _wanted(
+    tokens: Sequence[str],
+    estimators: Sequence[str],
+    trials: int | None,
+    seed: int | None,
+    added: Sequence[str],
+) -> Suite:
+    """Return the suite asked for; a plugin's estimators join its own unless ``-e`` chooses."""
+    from entbench.runner import load_suite, override
+
+    names = [token for token in tokens if "=" not in token]
+    if len(names) > 1:
+        raise ValueError(f"one suite at a time; got {' and '.join(names)}.")
+    loaded = load_suite(names[0] if names else _DEFAULT)
+    params = assignments([token for token in tokens if "=" in token])
+    wanted = override(loaded, params, estimators=estimators, trials=trials, seed=seed)
+    if not estimators:
+        wanted = replace(wanted, estimators=(*wanted.estimators, *((name, {}) for name in added)))
+    return wanted
+
+
+def _plan_printout(plan: Plan, store: Store) -> Printout:
+    from entbench.report import Printout, Table
+
+    stored = {record.cell.key: record.ok for record in store.records(plan.cells)}
+    lines: dict[tuple[str, str, int], list[str]] = {}
+    for cell in plan.cells:
+        key = (cell.source.label, cell.estimator.label, cell.n)
+        lines.setdefault(key, []).append(cell.key)
+    records: list[dict[str, Any]] = [
+        {
+            "source": source,
+            "estimator": estimator,
+            "n": n,
+            "cells": len(keys),
+            "stored": sum(key in stored for key in keys),
+            "failed": sum(not stored.get(key, True) for key in keys),
+        }
+        for (source, estimator, n), keys in lines.items()
+    ]
+    missing = len(plan.cells) - len(stored)
+    rows = [tuple(map(str, list(record.values())[1:])) for record in records]
+    tables = [
+        Table(
+            ("estimator", "n", "cells", "stored", "failed"),
+            [row for row, record in zip(rows, records, strict=True) if record["source"] == label],
+            label,
+        )
+        for label in dict.fromkeys(record["source"] for record in records)
+    ]
+    data = {
+        "suite": plan.suite.name,
+        "params": plan.suite.params,
+        "cells": len(plan.cells),
+        "stored": len(stored),
+        "missing": missing,
+        "store": str(store.path),
+        "plan": records,
+    }
+    note = f"{len(plan.cells)} cells: {len(stored)} stored in {store.path}, {missing} to compute"
+    return Printout(data, records, tables, [note], f"{plan.suite.name}: dry run")
+
+
+def _say(quiet: bool, text: str) -> None:
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def _progress(quiet: bool) -> _Silent:
+    if quiet:
+        return _Silent()
+    return _Live() if sys.stderr.isatty() else _Lines()
+
+
+class _Silent:
+    """Progress that says nothing."""
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def start(self, stored: int, missing: int) -> None:
+        pass
+
+    def advance(self, record: object) -> None:
+        pass
+
+
+class _Lines(_Silent):
+    """Progress as plain lines: one for each tenth of the work."""
+
+    def start(self, stored: int, missing: int) -> None:
+        click.echo(f"{stored} cells stored, {missing} to compute", err=True)
+        self._total, self._done, self._shown = missing, 0, 0
+        self._began = time.monotonic()
+
+    def advance(self, record: object) -> None:
+        self._done += 1
+        tenth = 10 * self._done // self._total
+        if tenth > self._shown:
+            self._shown = tenth
+            elapsed = time.monotonic() - self._began
+            to_go = elapsed / self._done * (self._total - self._done)
+            click.echo(
+                f"{self._done}/{self._total} cells, {elapsed:.0f} s, about {to_go:.0f} s to go",
+                err=True,
+            )
+
+
+class _Live(_Silent):
+    """Progress as a live bar with the time to go."""
+
+    def __enter__(self) -> _Live:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("to go"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=Console(stderr=True),
+            transient=True,
+            speed_estimate_period=3600,
+        )
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def start(self, stored: int, missing: int) -> None:
+        note = f"cells ({stored} more in store)" if stored else "cells"
+        self._task = self._bar.add_task(note, total=missing)
+
+    def advance(self, record: object) -> None:
+        self._bar.advance(self._task)
