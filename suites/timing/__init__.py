@@ -1,0 +1,1 @@
+"""asv benchmarks: time, memory and error of every built-in estimator, and the engine under them."""
