@@ -45,12 +45,12 @@ def error_vs_n(summary: Summary) -> Figure:
     Bands are 95 % confidence intervals. One panel for each setting of the source.
     """
     cases = summary.run.cases
-    columns = min(len(cases), 3)
+    columns = min(math.ceil(math.sqrt(len(cases))), 3)
     lines = math.ceil(len(cases) / columns)
     figure = Figure(
         figsize=(_PANEL_INCHES * columns + 2.9, 3.9 * lines + 0.3), layout="constrained"
     )
-    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
+    grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(cases) :]:
         axes.set_axis_off()
     labels = list(dict.fromkeys(row.estimator.label for row in summary.rows))
@@ -63,7 +63,7 @@ def error_vs_n(summary: Summary) -> Figure:
         _dress(axes, f"{case.source.label}\nh(S+Z) = {case.reference.value:.6g} nats")
     for axes in grid[:, 0]:
         axes.set_ylabel("mean absolute error (nats)")
-    for axes in grid[-1, :]:
+    for axes in grid.flat[max(0, len(cases) - columns) : len(cases)]:
         axes.set_xlabel("samples n")
     entries: dict[str, Artist] = {}
     for axes in grid.flat:
@@ -87,6 +87,7 @@ FIGURES: dict[str, Callable[[Summary], Figure]] = {"error-vs-n": error_vs_n}
 
 def _draw_curve(axes: Axes, rows: list[Row], label: str, position: int) -> None:
     color, marker = _STYLES[position % len(_STYLES)]
+    above = 3.0 - 0.01 * position  # the first estimator lies on top
     drawn = [row for row in rows if row.mae]
     n = [row.n for row in drawn]
     mae = np.array([row.mae for row in drawn])
@@ -100,6 +101,7 @@ def _draw_curve(axes: Axes, rows: list[Row], label: str, position: int) -> None:
         markeredgewidth=0.5,
         linewidth=1.4,
         label=label,
+        zorder=above,
     )
     # A lower end of 0 has no place on a logarithmic axis: the band then ends a decade down.
     low = [max(row.mae_ci[0], 0.1 * row.mae) for row in drawn if row.mae_ci and row.mae]

@@ -164,6 +164,8 @@ def _terminal(printout: Printout, screen: Screen) -> str:
         narrow = table.aside and table.width > screen.width
         for part in table.split() if narrow else (table,):
             console.print()
+            if part.title:
+                console.print(_text(part.title, style="italic"))
             console.print(_rich_table(part))
     if printout.notes:
         console.print()
@@ -175,9 +177,6 @@ def _terminal(printout: Printout, screen: Screen) -> str:
 def _rich_table(table: Table) -> RichTable:
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
-        title=_text(table.title) if table.title else None,
-        title_justify="left",
-        title_style="italic",
         padding=(0, 1),
         pad_edge=False,
         show_edge=False,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from entbench._records import Case, SuiteRun
+from entbench._records import Case, Spec, SuiteRun
 from entbench.report._render import Printout, Table
 from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
 from entbench.report._theory import Check, RowBounds, bounds_for, finite_or_none, run_check
@@ -53,7 +53,7 @@ def summarise(run: SuiteRun) -> Summary:
     facts = {case.source: case.facts for case in run.cases}
     curves: dict[str, list[Row]] = {}
     for row in rows:
-        curves.setdefault(curve_name(row, len(run.cases) > 1), []).append(row)
+        curves.setdefault(f"{row.estimator.label}{_setting(row.source, run)}", []).append(row)
     slopes = {name: slope for name, curve in curves.items() if (slope := slope_of(curve))}
     return Summary(
         run=run,
@@ -64,9 +64,14 @@ def summarise(run: SuiteRun) -> Summary:
     )
 
 
-def curve_name(row: Row, swept: bool) -> str:
-    """Return the estimator's label, with the source's where there are several."""
-    return f"{row.estimator.label} @ {row.source.label}" if swept else row.estimator.label
+def _setting(source: Spec, run: SuiteRun) -> str:
+    """Return `` @ d=5``: those of the source's parameters that the run sweeps; "" if none."""
+    swept = [
+        f"{name}={value}"
+        for name, value in source.params
+        if any(dict(case.source.params)[name] != value for case in run.cases)
+    ]
+    return f" @ {','.join(swept)}" if swept else ""
 
 
 def suite_printout(summary: Summary) -> Printout:
