@@ -17,6 +17,7 @@ __all__ = [
     "check_choice",
     "check_integer",
     "check_positive",
+    "check_positive_or",
     "check_samples",
     "unknown_name",
 ]
@@ -88,6 +89,17 @@ def check_positive(name: str, value: Any) -> float:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(message)
     return number
+
+
+def check_positive_or(name: str, value: Any, word: str) -> None:
+    """Raise unless `value` is `word` or a finite number > 0."""
+    if value == word and isinstance(value, str):
+        return
+    try:
+        check_positive(name, value)
+    except (ValueError, TypeError) as error:
+        message = f'`{name}` must be "{word}" or a finite number > 0; got {value!r}.'
+        raise ValueError(message) from error
 
 
 def check_choice(name: str, value: Any, options: Iterable[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 
 from entbench._base import EntropyEstimator
-from entbench._validation import check_choice, check_positive, check_samples
+from entbench._validation import check_choice, check_positive_or, check_samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -61,13 +61,7 @@ class BinnedEntropy(EntropyEstimator):
 
     def check_parameters(self) -> None:
         """Raise where `bin_width` or `correction` is out of range."""
-        if isinstance(self.bin_width, str):
-            if self.bin_width != _SCOTT:
-                raise ValueError(
-                    f'`bin_width` must be "{_SCOTT}" or a number > 0; got {self.bin_width!r}.'
-                )
-        else:
-            check_positive("bin_width", self.bin_width)
+        check_positive_or("bin_width", self.bin_width, _SCOTT)
         check_choice("correction", self.correction, ("none", "miller-madow"))
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 from entbench._base import EntropyEstimator
-from entbench._validation import check_positive, check_samples
+from entbench._validation import check_positive_or, check_samples
 from entbench.mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -66,13 +66,7 @@ class LeaveOneOutKDE(EntropyEstimator):
 
     def check_parameters(self) -> None:
         """Raise where `bandwidth` is neither "likelihood" nor a positive number."""
-        if isinstance(self.bandwidth, str):
-            if self.bandwidth != _LIKELIHOOD:
-                raise ValueError(
-                    f'`bandwidth` must be "{_LIKELIHOOD}" or a number > 0; got {self.bandwidth!r}.'
-                )
-        else:
-            check_positive("bandwidth", self.bandwidth)
+        check_positive_or("bandwidth", self.bandwidth, _LIKELIHOOD)
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Estimate h(T) from samples of T, shape (n_samples, dim); see `EntropyEstimator`."""

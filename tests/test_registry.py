@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,60 @@ def test_runner_values_fill_in_but_do_not_override() -> None:
     assert own.get_params()["sigma"] == 0.2
     assert own.get_params()["random_state"] == 1
     assert "sigma" not in registry.make_estimator("kl", {}, sigma=0.3).get_params()
+
+
+def install(folder: Path, distribution: str, entry_points: str) -> None:
+    """Lay out what pip leaves of an installed distribution."""
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+ADDON = """
+from entbench import EntropyEstimator
+
+class Constant(EntropyEstimator):
+    \"\"\"A constant, in nats.\"\"\"
+
+    reads, version = "noisy", "1"
+
+    def fit(self, X, y=None):
+        self.entropy_ = 1.5
+        return self
+"""
+
+
+def test_entry_points_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entbench: Any
+) -> None:
+    """An installed package's estimator and suite are there without --plugin, in workers too."""
+    site = tmp_path / "site"
+    install(
+        site,
+        "addon",
+        "[entbench.estimators]\nconstant = addon.estimator:Constant\nbroken = addon.gone:Gone\n"
+        "sp = addon.estimator:Constant\n\n[entbench.suites]\nquick = addon\n",
+    )
+    (site / "addon").mkdir()
+    (site / "addon" / "__init__.py").write_text("")
+    (site / "addon" / "estimator.py").write_text(ADDON)
+    (site / "addon" / "quick.toml").write_text(
+        'n = [10, 20]\ntrials = 3\nestimators = ["constant", "kl"]\n'
+        '[source]\nname = "truncated-mixture"\nd = 1\n'
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    done = entbench("suite", "quick", "--jobs", 2, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"][0]["mean"] == 1.5
+    listed = json.loads(entbench("list", "estimators", "--format", "json").stdout)["names"]
+    by_name = {entry["name"]: entry for entry in listed}
+    assert by_name["constant"]["provider"] == "addon 1.0"
+    assert "cannot be loaded: No module named 'addon.gone'" in by_name["broken"]["summary"]
+    for name, message in (
+        ("sp", "estimator 'sp' is offered twice: "),
+        ("broken", "estimator 'broken' (addon.gone:Gone, addon 1.0) cannot be loaded"),
+    ):
+        done = entbench("suite", "n=10", "-e", name)
+        assert done.returncode == 2
+        assert message in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -61,8 +62,9 @@ def load_plugins(plugins: Sequence[str]) -> list[str]:
     from entbench import _registry
 
     before = set(_registry.estimators.names())
-    for plugin in plugins:
-        _registry.load_plugin(plugin)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+        for plugin in plugins:
+            _registry.load_plugin(plugin)
     return [name for name in _registry.estimators.names() if name not in before]
 
 

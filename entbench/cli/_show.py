@@ -115,8 +115,9 @@ def _registry_of(kind: str) -> Registry:
 def _outline(kind: str, name: str) -> dict[str, str]:
     from entbench.runner import load_suite
 
-    provider = _registry_of(kind).entry(name).provider
+    provider = "several"
     try:
+        provider = _registry_of(kind).entry(name).provider
         if kind == "suites":
             return {"reads": "", "summary": load_suite(name).title, "provider": provider}
         cls = _registry_of(kind).load(name)

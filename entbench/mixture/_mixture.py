@@ -136,9 +136,11 @@ class GaussianMixture:
         """Worst error in nats of a log-density in single precision, a few deviations out.
 
         Coordinates of size R round to R 2^-24; the squared distance of a point sqrt(dim)
-        deviations away is then off by at most 4 R dim 2^-24 (Cauchy-Schwarz).
+        deviations away is then off by at most 4 R dim 2^-24 (Cauchy-Schwarz), and its sum over
+        dim axes by at most dim + 2 roundings.
         """
-        return float(4.0 * _LN2 * np.abs(self._scaled).max() * self.dim * 2.0**-24)
+        coordinates = 4.0 * _LN2 * float(np.abs(self._scaled).max()) * self.dim
+        return float((coordinates + 0.5 * self.dim * (self.dim + 2)) * 2.0**-24)
 
     @cached_property
     def _double_tiles(self) -> Tiles:

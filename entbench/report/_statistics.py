@@ -37,6 +37,8 @@ class Row:
         reference; None with fewer than two values.
     seconds : float or None
         Mean time of a fit.
+    reference_error : float
+        Error of the reference, in nats.
     at_reference_floor : bool
         Whether the mean absolute error is within the error of the reference, and so says nothing.
     """
@@ -54,6 +56,7 @@ class Row:
     mae_ci: Interval | None
     rmse: float | None
     seconds: float | None
+    reference_error: float
     at_reference_floor: bool
 
 
@@ -139,6 +142,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         mae_ci=(max(mae_ci[0], 0.0), mae_ci[1]) if mae_ci else None,
         rmse=float(np.sqrt(np.mean(errors**2))) if good else None,
         seconds=float(np.mean([record.seconds for record in good])) if good else None,
+        reference_error=floor,
         at_reference_floor=mae is not None and mae <= floor,
     )
 

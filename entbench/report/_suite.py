@@ -210,8 +210,8 @@ def _case_title(case: Case) -> str:
 def _heading(run: SuiteRun) -> str:
     trials = run.params["trials"]
     return (
-        f"{run.suite}: {trials} trials, seed {run.info.seed}; errors in nats, ± is half a 95 % "
-        "confidence interval"
+        f"{run.suite}: {trials} trial{'s' if trials > 1 else ''}, seed {run.info.seed}; "
+        "errors in nats, ± is half a 95 % confidence interval"
     )
 
 
@@ -257,7 +257,7 @@ def _with_error(value: float | None, interval: Interval | None) -> str:
         return _number(value)
     decimals = 1 - math.floor(math.log10(half))
     if decimals > 7:
-        return f"{value:.2e} ± {half:.1e}"
+        return f"{value:.6g} ± {half:.1e}"
     return f"{value:.{max(decimals, 0)}f} ± {half:.{max(decimals, 0)}f}"
 
 
@@ -267,7 +267,7 @@ def _number(value: float | None) -> str:
     if value == 0.0:
         return "0"
     if 1e-4 <= abs(value) < 1e5:
-        return f"{value:#.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
     return f"{value:.1e}"
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import random
+import sys
 import time
 import traceback
 import warnings
@@ -32,7 +33,12 @@ def run_cell(cell: Cell) -> Record:
     """
     seconds = 0.0
     try:
-        with _global_generators(), warnings.catch_warnings(record=True) as caught:
+        with (
+            _global_generators(),
+            # standard output is for results
+            contextlib.redirect_stdout(sys.stderr),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             for spec in (cell.source, cell.estimator):
                 if spec.plugin:

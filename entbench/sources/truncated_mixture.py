@@ -108,14 +108,16 @@ class TruncatedMixture(Source):
     def facts(self) -> SourceFacts:
         """Return I = d I_1 and 1 + I_chi2 = (1 + I_chi2,1)^d, beside dimension and class."""
         noise = 0.5 * math.log(2.0 * math.pi * math.e) + math.log(self.sigma)
-        per_axis = math.log1p(self._axis.chi_square_information())
+        # both are >= 0; rounding can say otherwise where the noise drowns the signal
+        per_axis = math.log1p(max(0.0, self._axis.chi_square_information()))
+        information = max(0.0, self._axis.entropy()[0] - noise)
         log_chi_square = self.d * per_axis
         return SourceFacts(
             dim=self.d,
             sigma=self.sigma,
             in_unit_cube=True,
             subgaussian_constant=1.0,
-            mutual_information=self.d * (self._axis.entropy()[0] - noise),
+            mutual_information=self.d * information,
             chi_square_information=math.expm1(log_chi_square) if log_chi_square < 700 else math.inf,
         )
 

@@ -17,6 +17,7 @@ import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ["suite", "d=2", "n=20,50", "--trials", "3", "-e", "kl", "-e", "sp[tolerance=0.01]"]
+SMALL += ["--jobs", "1"]
 
 
 def test_table_on_standard_output_progress_on_the_other(entbench: Command) -> None:

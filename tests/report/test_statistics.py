@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from entbench import run_suite
 from entbench._base import Reference, ReferenceCheck, SourceFacts
 from entbench._records import Case, Cell, Record, RunInfo, Spec, SuiteRun
 from entbench.report import summarise
@@ -181,6 +183,21 @@ def test_false_alarms_are_rare() -> None:
         values = {100: list(TRUTH + rng.standard_normal(20))}
         alarms += checks_of(values, facts=facts)["plug-in-bias"] is False
     assert alarms <= 2
+
+
+def test_rounding_is_no_violation(tmp_path: Path) -> None:
+    """In 1000 dimensions sp sits on its ceiling, and its bias on the bound, but for rounding."""
+    run = run_suite(
+        params={"d": 1000, "sigma": 0.1, "n": [50, 100]},
+        estimators=["sp"],
+        trials=2,
+        jobs=1,
+        store=tmp_path / "s",
+    )
+    summary = summarise(run)
+    assert [check.holds for check in summary.checks] == [True, True]
+    for row, theory in zip(summary.rows, summary.bounds, strict=True):
+        assert -row.bias == pytest.approx(theory.values["bias_lower"], abs=1e-6)
 
 
 def test_vacuous_bounds_are_marked() -> None:

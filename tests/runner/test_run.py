@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,20 @@ class Warns(Base):
     def value(self, X):
         np.sqrt(-np.ones(1))
         return 1.0
+
+
+@register_estimator("prints")
+class Prints(Base):
+    def value(self, X):
+        print("something about the data")
+        return 1.0
+
+
+@register_estimator("threads")
+class Threads(Base):
+    def value(self, X):
+        import numba
+        return float(numba.config.NUMBA_NUM_THREADS + 10 * int(os.environ["OMP_NUM_THREADS"]))
 
 
 @register_estimator("dies")
@@ -202,6 +217,24 @@ def test_warnings_of_a_fit_are_kept_as_message(tmp_path: Path, plugin: str) -> N
     assert run.records[0].message == "warning: invalid value encountered in sqrt"
 
 
+def test_workers_use_one_thread_each(tmp_path: Path, plugin: str) -> None:
+    run = small_run(tmp_path, "s", estimators=["threads"], plugins=[plugin], trials=2, jobs=2)
+    assert {record.value for record in run.records} == {11.0}
+
+
+def test_printing_estimator_leaves_standard_output_to_results(tmp_path: Path, plugin: str) -> None:
+    for jobs in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-m", "entbench", "suite", "d=1", "n=20", "--trials", "5"]
+            + ["-e", "prints", "--plugin", plugin, "--format", "json", "--rerun", "all"]
+            + ["--jobs", jobs],
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(done.stdout)["rows"][0]["mean"] == 1.0
+        assert "something about the data" in done.stderr
+
+
 def test_dying_worker_costs_its_own_cell_only(tmp_path: Path, plugin: str) -> None:
     run = small_run(tmp_path, "s", estimators=["dies", "kl"], plugins=[plugin], jobs=2, trials=2)
     by_cell = {(r.cell.estimator.name, r.cell.n): r for r in run.records}
@@ -288,33 +321,46 @@ def stored_cells(path: Path) -> int:
         connection.close()
 
 
-@pytest.mark.parametrize("kill_after", [1, 13, 40])
-def test_run_killed_at_any_moment_is_completed_by_the_next(tmp_path: Path, kill_after: int) -> None:
-    (tmp_path / "slow.py").write_text(SLOW_PLUGIN)
-    command = [sys.executable, "-m", "entbench", "suite", "d=2", "n=20,50", "--trials", "15"]
-    command += ["-e", "slow", "-e", "kl", "--plugin", "slow.py", "--jobs", "2"]
-    command += ["--format", "json", "--quiet", "--store"]
-    whole = subprocess.run(
-        [*command, "whole.sqlite"], cwd=tmp_path, capture_output=True, text=True, check=True
+KILLED_RUN = [sys.executable, "-m", "entbench", "suite", "d=2", "n=20,50", "--trials", "15"]
+KILLED_RUN += ["-e", "slow", "-e", "kl", "--plugin", "slow.py", "--jobs", "2"]
+KILLED_RUN += ["--format", "json", "--quiet", "--store"]
+
+
+def finished(folder: Path, store: str) -> dict[str, Any]:
+    """Run to the end; return the JSON without what may differ from run to run."""
+    done = subprocess.run(
+        [*KILLED_RUN, store], cwd=folder, capture_output=True, text=True, check=True
     )
+    data: dict[str, Any] = json.loads(done.stdout)
+    for row in data["rows"]:
+        del row["seconds"]
+    return data
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "slow.py").write_text(SLOW_PLUGIN)
+    return finished(folder, "whole.sqlite")
+
+
+@pytest.mark.parametrize("kill_after", [1, 13, 40])
+def test_run_killed_at_any_moment_is_completed_by_the_next(
+    tmp_path: Path, undisturbed: dict[str, Any], kill_after: int
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_PLUGIN)
+    store = tmp_path / "killed.sqlite"
     killed = subprocess.Popen(
-        [*command, "killed.sqlite"], cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True
+        [*KILLED_RUN, store.name], cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while stored_cells(tmp_path / "killed.sqlite") < kill_after and time.monotonic() < deadline:
+    while stored_cells(store) < kill_after and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    done = stored_cells(tmp_path / "killed.sqlite")
+    done = stored_cells(store)
     assert kill_after <= done < 60
-    resumed = subprocess.run(
-        [*command, "killed.sqlite"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    one, two = json.loads(whole.stdout), json.loads(resumed.stdout)
-    assert two["run"]["computed"] <= 60 - done
-    assert two["run"]["computed"] > 0
-    for table in (one, two):
-        for row in table["rows"]:
-            del row["seconds"]
-    assert one["rows"] == two["rows"]
-    assert one["slopes"] == two["slopes"]
+    resumed = finished(tmp_path, store.name)
+    assert 0 < resumed["run"]["computed"] <= 60 - done
+    assert resumed["rows"] == undisturbed["rows"]
+    assert resumed["slopes"] == undisturbed["slopes"]
