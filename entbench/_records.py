@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,8 @@ class Record:
         The estimate and its numerical standard error in nats; None where there is none.
     seconds : float
         Time of the fit.
+    diagnostics : dict
+        What the estimator had to say, as plain values.
     """
 
     cell: Cell
@@ -105,6 +107,7 @@ class Record:
     value: float | None
     standard_error: float | None
     seconds: float
+    diagnostics: dict[str, Scalar] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

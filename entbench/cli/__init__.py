@@ -5,6 +5,7 @@ Nothing slow is imported before a command needs it, so that ``entbench --help`` 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -29,6 +30,9 @@ class _Group(click.Group):
         return list(self.commands)  # as added: in the order of use
 
     def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without our signs gets "?"
         try:
             return super().invoke(context)
         except BrokenPipeError:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
@@ -12,6 +16,7 @@ from entbench._records import STATUS_FAILED, Cell, Record
 from entbench.runner._worker import run_cell
 
 _FEW = 4
+_WATCH_SECONDS = 1.0
 
 
 def execute(cells: Sequence[Cell], jobs: int) -> Iterator[Record]:
@@ -58,8 +63,26 @@ def execute(cells: Sequence[Cell], jobs: int) -> Iterator[Record]:
 def _parallel(cells: list[Cell], jobs: int) -> Iterator[Record]:
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            joblib.delayed(run_cell)(cell) for cell in cells
+            joblib.delayed(_run_for)(os.getpid(), cell) for cell in cells
         )
+
+
+def _run_for(driver: int, cell: Cell) -> Record:
+    """Run a cell in a worker of the process `driver`."""
+    _end_with(driver)
+    return run_cell(cell)
+
+
+@cache
+def _end_with(driver: int) -> None:
+    """End this worker when its driver is gone: killed, it cannot say goodbye."""
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _one_by_one(pending: dict[str, Cell], jobs: int) -> Iterator[Record]:

@@ -38,6 +38,7 @@ CREATE TABLE cells (
     value REAL,
     standard_error REAL,
     seconds REAL NOT NULL,
+    diagnostics TEXT NOT NULL,
     run TEXT NOT NULL,
     CHECK ((status = 'ok') = (value IS NOT NULL))
 ) WITHOUT ROWID;
@@ -121,12 +122,13 @@ class Store:
             marks = ",".join("?" * len(batch))
             with self._errors():
                 rows = self._connection.execute(
-                    "SELECT key, status, message, value, standard_error, seconds FROM cells "
-                    f"WHERE key IN ({marks})",
+                    "SELECT key, status, message, value, standard_error, seconds, diagnostics "
+                    f"FROM cells WHERE key IN ({marks})",
                     batch,
                 ).fetchall()
-            for key, *outcome in rows:
-                yield Record(by_key[key], *outcome)
+            for key, status, message, value, error, seconds, said in rows:
+                diagnostics = json.loads(said)
+                yield Record(by_key[key], status, message, value, error, seconds, diagnostics)
 
     def add(self, record: Record, run: str) -> None:
         """Store a record, in place of an earlier one of the same cell."""
@@ -139,6 +141,7 @@ class Store:
             record.value,
             record.standard_error,
             record.seconds,
+            json.dumps(record.diagnostics, allow_nan=False),
             run,
         )
         with self._errors(), self._connection:

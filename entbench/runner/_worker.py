@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from entbench import _registry
 from entbench._base import EntropyEstimator, EntropyResult, Source
-from entbench._records import STATUS_FAILED, STATUS_OK, Cell, Record, Spec
+from entbench._records import STATUS_FAILED, STATUS_OK, Cell, Record, Scalar, Spec
 
 _WARM_UP_ROWS = 64
 _warmed_up: set[Spec] = set()
@@ -62,7 +62,8 @@ def run_cell(cell: Cell) -> Record:
         return Record(cell, STATUS_FAILED, _one_line(failure), None, None, seconds)
     message = f"warning: {_first_line(str(caught[0].message))}" if caught else ""
     error = None if math.isnan(result.standard_error) else result.standard_error
-    return Record(cell, STATUS_OK, message, result.value, error, seconds)
+    diagnostics = {str(key): _plain(value) for key, value in result.diagnostics.items()}
+    return Record(cell, STATUS_OK, message, result.value, error, seconds, diagnostics)
 
 
 def draw(source: Source, cell: Cell) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -118,6 +119,15 @@ def _warm_up(cell: Cell, source: Source, samples: dict[str, NDArray[np.float64]]
     estimator = _estimator(cell, source)
     with contextlib.suppress(Exception):  # it will fail in the open when its turn comes
         estimator.fit(samples[estimator.reads][:_WARM_UP_ROWS].copy())
+
+
+def _plain(value: Any) -> Scalar:
+    """Return a value that JSON can say: numbers as they are, the rest as text."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Scalar) and not (isinstance(value, float) and not math.isfinite(value)):
+        return value
+    return str(value)[:500]
 
 
 def _seed_globals(cell: Cell) -> None:

@@ -201,6 +201,15 @@ def test_edited_plugin_is_computed_anew_by_the_same_workers(tmp_path: Path) -> N
     assert means == [{1.0}, {2.0}]
 
 
+def test_diagnostics_are_kept_as_plain_values(tmp_path: Path) -> None:
+    estimators = ["sp[tolerance=0.01]", "kde"]
+    first = small_run(tmp_path, "s", estimators=estimators, trials=1)
+    assert set(first.records[0].diagnostics) == {"n_draws", "converged"}
+    assert first.records[2].diagnostics["bandwidth"] > 0
+    again = small_run(tmp_path, "s", estimators=estimators, trials=1)
+    assert [r.diagnostics for r in again.records] == [r.diagnostics for r in first.records]
+
+
 def test_global_generator_is_seeded_and_put_back(tmp_path: Path, plugin: str) -> None:
     np.random.seed(3)
     state = np.random.get_state()[1].copy()
@@ -294,6 +303,8 @@ def test_store_error_in_the_middle_stops_the_run(tmp_path: Path) -> None:
 
 
 SLOW_PLUGIN = """
+import os
+import pathlib
 import time
 import numpy as np
 from entbench import EntropyEstimator, register_estimator
@@ -303,6 +314,7 @@ class Slow(EntropyEstimator):
     reads, version = "noisy", "1"
 
     def fit(self, X, y=None):
+        pathlib.Path(f"worker-{os.getpid()}").touch()
         time.sleep(0.05)
         self.entropy_ = float(X.mean())
         return self
@@ -337,6 +349,18 @@ def finished(folder: Path, store: str) -> dict[str, Any]:
     return data
 
 
+def gone(pid: int, within: float = 15.0) -> bool:
+    """Wait for a process of ours, no child of this one, to end."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("whole")
@@ -360,6 +384,8 @@ def test_run_killed_at_any_moment_is_completed_by_the_next(
     assert killed.wait() == -signal.SIGKILL
     done = stored_cells(store)
     assert kill_after <= done < 60
+    for worker in tmp_path.glob("worker-*"):
+        assert gone(int(worker.name.partition("-")[2]))
     resumed = finished(tmp_path, store.name)
     assert 0 < resumed["run"]["computed"] <= 60 - done
     assert resumed["rows"] == undisturbed["rows"]

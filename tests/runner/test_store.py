@@ -24,7 +24,7 @@ def cells() -> list[Cell]:
 def records_of(cells: list[Cell]) -> list[Record]:
     made = [Record(cell, "ok", "", 0.1 + i, None, 0.5) for i, cell in enumerate(cells)]
     made[0] = Record(cells[0], "failed", "ValueError: no", None, None, 0.0)
-    made[1] = Record(cells[1], "ok", "", 1 / 3, 1e-300, 0.1)
+    made[1] = Record(cells[1], "ok", "", 1 / 3, 1e-300, 0.1, {"draws": 3, "text": "é"})
     return made
 
 
