@@ -390,3 +390,59 @@ def test_run_killed_at_any_moment_is_completed_by_the_next(
     assert 0 < resumed["run"]["computed"] <= 60 - done
     assert resumed["rows"] == undisturbed["rows"]
     assert resumed["slopes"] == undisturbed["slopes"]
+
+
+SOURCE_PLUGIN = """
+import math
+from dataclasses import dataclass
+
+from entbench import Reference, Source, register_source
+
+
+@register_source("wide-gaussian")
+@dataclass(frozen=True)
+class WideGaussian(Source):
+    \"\"\"S ~ N(0, I): h(S+Z) is known, and nothing else is said.\"\"\"
+
+    d: int = 1
+    sigma: float = 1.0
+    version = "1"
+
+    @property
+    def dim(self):
+        return self.d
+
+    def sample(self, n, rng):
+        return rng.standard_normal((n, self.d))
+
+    def reference(self):
+        value = 0.5 * self.d * math.log(2 * math.pi * math.e * (1 + self.sigma**2))
+        return Reference(value, 1e-15, "closed form")
+"""
+
+
+def test_own_source_in_an_own_suite(tmp_path: Path) -> None:
+    (tmp_path / "source.py").write_text(SOURCE_PLUGIN)
+    (tmp_path / "mine.toml").write_text(
+        "n = [200, 400]\ntrials = 4\n"
+        'estimators = ["sp[tolerance=0.01]", "kl"]\nchecks = ["plug-in-bias"]\n'
+        '[source]\nname = "wide-gaussian"\nd = [1, 2]\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "entbench", "suite", "mine.toml", "--plugin", "source.py"]
+        + ["sigma=2", "--jobs", "2", "--format", "json", "--out", "results"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert [reference["source"] for reference in data["reference"]] == [
+        {"d": 1, "sigma": 2},
+        {"d": 2, "sigma": 2},
+    ]
+    assert data["checks"][0]["holds"] is None
+    for row in data["rows"]:
+        assert row["failed"] == 0
+        assert row["bounds"] == {}
+        assert abs(row["bias"]) < 0.4
