@@ -56,7 +56,7 @@ class KozachenkoLeonenko(EntropyEstimator):
     ----------
     Kozachenko & Leonenko, "Sample estimate of the entropy of a random vector", Problems of
     Information Transmission 23 (1987); k-th neighbours as in Kraskov, Stoegbauer & Grassberger,
-    Phys. Rev. E 69, 066138 (2004), eq. (20), with psi(n) in place of psi(N).
+    Phys. Rev. E 69, 066138 (2004), eq. (20), whose epsilon is twice the distance (recalled).
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"

@@ -52,9 +52,9 @@ class SamplePropagation(EntropyEstimator):
 
     References
     ----------
-    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, eq. (4) of
-    the estimator's definition and supplement, estimator (18) for its integration; here with a
-    control variate, see `entbench.mixture.GaussianMixture.entropy`.
+    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, eq. (3), and
+    supplement, estimator (18), for its integration; here with a control variate, see
+    `entbench.mixture.GaussianMixture.entropy`.
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"

@@ -134,7 +134,7 @@ def run_plan(
     records = {} if rerun == "all" else {r.cell.key: r for r in store.records(plan.cells)}
     if rerun == "failed":
         records = {key: record for key, record in records.items() if record.ok}
-    missing = plan.in_turn([cell for cell in plan.cells if cell.key not in records])
+    missing = [cell for cell in plan.cells if cell.key not in records]
     on_start(len(records), len(missing))
     store.start_run(info, plan.suite.name, json.dumps(plan.suite.params))
     for record in execute(missing, jobs):

@@ -22,10 +22,13 @@ _WATCH_SECONDS = 1.0
 def execute(cells: Sequence[Cell], jobs: int) -> Iterator[Record]:
     """Run cells and yield their records as they finish.
 
+    Cells start trial by trial, the largest n first. Every stretch of the run is then like the
+    rest, so that the time still to go can be told, and a run cut short leaves a balanced table.
+
     Parameters
     ----------
     cells : sequence of Cell
-        In the order to start them.
+        What to run.
     jobs : int
         Processes; with 1, or only a few cells, they run in this one.
 
@@ -34,6 +37,7 @@ def execute(cells: Sequence[Cell], jobs: int) -> Iterator[Record]:
     ValueError
         If a class exists in this process only and `jobs` asks for others.
     """
+    cells = sorted(cells, key=lambda cell: (cell.trial, -cell.n))
     if jobs == 1 or len(cells) < _FEW:
         yield from map(run_cell, cells)
         return

@@ -33,14 +33,6 @@ class Plan:
     cases: tuple[Case, ...]
     cells: tuple[Cell, ...]
 
-    def in_turn(self, cells: list[Cell]) -> list[Cell]:
-        """Return cells in the order to run them: trial by trial, the largest n first.
-
-        Every stretch of the run is then like the rest, so that the time still to go can be told,
-        and a run that is cut short leaves a balanced table.
-        """
-        return sorted(cells, key=lambda cell: (cell.trial, -cell.n))
-
 
 def make_plan(suite: Suite) -> Plan:
     """Expand a suite; every name and parameter is checked on the way.

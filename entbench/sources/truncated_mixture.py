@@ -50,7 +50,7 @@ class TruncatedMixture(Source):
     References
     ----------
     Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, supplement,
-    section on synthetic experiments and Fig. 14.
+    Remark 6 and Fig. 14.
     """
 
     version: ClassVar[str] = "1"
