@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,6 +13,8 @@ from entbench.mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from entbench.mixture import Statistic
 
 
 class SamplePropagation(EntropyEstimator):
@@ -38,7 +41,9 @@ class SamplePropagation(EntropyEstimator):
     standard_error_ : float
         Standard error of the integration in nats. It does not contain the error of the plug-in.
     diagnostics_ : dict
-        ``n_draws`` and ``converged``.
+        ``n_draws`` and ``converged``; ``bracket_low`` and ``bracket_high``, the plug-in and the
+        leave-one-out value from the same draws, whose means over samples enclose h(S+Z); and
+        ``n_eff``, how many of the samples the noise lets one tell apart.
 
     Notes
     -----
@@ -46,6 +51,8 @@ class SamplePropagation(EntropyEstimator):
     ``max(0, I - log n)`` and ``log(1 + I_chi2 / n)`` with I and I_chi2 the mutual and chi-square
     information of S and S+Z (`entbench.bounds.plug_in_bias_bounds`). Where ``log n`` is well below
     I(S; S+Z), the estimate is little more than ``log n + h(Z)``, its ceiling.
+
+    ``fit`` warns where ``n_eff`` is above n/2: the bias is then a quarter of a nat or more.
 
     Cost: a draw is one density of an n-component mixture, O(n dim), and about
     ``(0.3 to 1) / tolerance^2`` draws are needed, whatever n is.
@@ -59,6 +66,7 @@ class SamplePropagation(EntropyEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "1"
+    _statistic: ClassVar[Statistic] = "plug-in"
 
     def __init__(
         self,
@@ -84,11 +92,24 @@ class SamplePropagation(EntropyEstimator):
         """Estimate h(S+Z) from samples of S, shape (n_samples, dim); see `EntropyEstimator`."""
         self.check_parameters()
         signal = check_samples(X)
-        entropy = GaussianMixture(signal, self.sigma).entropy(
-            self.tolerance, int(self.max_draws), np.random.default_rng(self.random_state)
-        )
+        rng = np.random.default_rng(self.random_state)
+        mixture = GaussianMixture(signal, self.sigma)
+        entropy = mixture.entropy(self.tolerance, int(self.max_draws), rng, self._statistic)
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = entropy.value
         self.standard_error_ = entropy.standard_error
-        self.diagnostics_ = {"n_draws": entropy.n_draws, "converged": entropy.converged}
+        self.diagnostics_ = {
+            "n_draws": entropy.n_draws,
+            "converged": entropy.converged,
+            "bracket_low": entropy.plug_in,
+            "bracket_high": entropy.leave_one_out,
+            "n_eff": entropy.effective_components,
+        }
+        if entropy.effective_components > 0.5 * mixture.n:
+            warnings.warn(
+                f"`X` has {mixture.n} rows, too few for this source and sigma = {self.sigma:g}: "
+                "more than half of them stand alone, and the plug-in is little more than its "
+                "ceiling log n + h(Z).",
+                stacklevel=2,
+            )
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -33,6 +34,7 @@ class _Group(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal without our signs gets "?"
+        warnings.showwarning = _show_warning
         try:
             return super().invoke(context)
         except BrokenPipeError:
@@ -48,6 +50,10 @@ class _Group(click.Group):
                 "entbench: interrupted; finished cells are stored, run again to go on.", err=True
             )
             sys.exit(_INTERRUPTED)
+
+
+def _show_warning(message: Warning | str, *where: object) -> None:
+    click.echo(f"entbench: warning: {' '.join(str(message).split())}", err=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

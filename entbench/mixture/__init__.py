@@ -3,7 +3,7 @@
 Every sum of Gaussian kernels in entbench is done here; no estimator has a kernel loop of its own.
 """
 
-from entbench.mixture._integration import MixtureEntropy, gaussian_entropy
-from entbench.mixture._mixture import GaussianMixture, Precision
+from entbench.mixture._integration import gaussian_entropy
+from entbench.mixture._mixture import GaussianMixture, MixtureEntropy, Precision, Statistic
 
-__all__ = ["GaussianMixture", "MixtureEntropy", "Precision", "gaussian_entropy"]
+__all__ = ["GaussianMixture", "MixtureEntropy", "Precision", "Statistic", "gaussian_entropy"]

@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 _PILOT_PAIRS = 512
 _CHUNK_PAIRS = 16384
 
-LogRatio = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
+# components (m,), standard normal noise (m, dim) -> statistics (m, k); the first is the target
+Draw = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
-class MixtureEntropy:
-    """Differential entropy of a mixture.
+class Integral:
+    """Means over the mixture's draws.
 
     Attributes
     ----------
-    value : float
-        In nats.
+    means : ndarray of shape (k,)
+        One for each statistic.
     standard_error : float
-        Monte-Carlo standard error of `value`, in nats.
+        Of the first.
     n_draws : int
         Draws spent.
     converged : bool
-        Whether `standard_error` is within the tolerance asked for.
+        Whether the standard error is within the tolerance asked for.
     """
 
-    value: float
+    means: NDArray[np.float64]
     standard_error: float
     n_draws: int
     converged: bool
@@ -47,19 +48,26 @@ def gaussian_entropy(dim: int, sigma: float) -> float:
 
 @dataclass
 class _Moments:
-    """Running sums over pairs: of their means, squared means and squared half-differences."""
+    """Running sums over pairs: of their means, and for the target of squares and differences."""
 
     pairs: int = 0
-    mean: float = 0.0
+    means: NDArray[np.float64] | float = 0.0
     squared_mean: float = 0.0
     within: float = 0.0
 
-    def add(self, ratios: NDArray[np.float64]) -> None:
-        means = ratios.mean(axis=1)
+    def add(self, statistics: NDArray[np.float64]) -> None:
+        """Add pairs of draws: statistics of shape (pairs, 2, k)."""
+        target = statistics[:, :, 0]
+        means = target.mean(axis=1)
         self.pairs += len(means)
-        self.mean += float(means.sum())
+        self.means = self.means + statistics.mean(axis=1).sum(axis=0)
         self.squared_mean += float((means * means).sum())
-        self.within += float(np.square(ratios[:, 0] - ratios[:, 1]).sum()) / 2.0
+        self.within += float(np.square(target[:, 0] - target[:, 1]).sum()) / 2.0
+
+    @property
+    def mean(self) -> float:
+        """Sum of the target's means over pairs."""
+        return float(np.atleast_1d(self.means)[0])
 
     @property
     def within_variance(self) -> float:
@@ -74,27 +82,21 @@ class _Moments:
 
 
 def integrate_by_pairs(
-    log_ratio: LogRatio,
-    n: int,
-    dim: int,
-    sigma: float,
-    tolerance: float,
-    max_draws: int,
-    rng: np.random.Generator,
-) -> MixtureEntropy:
-    """Return ``h(Z) - E log(q(T) / phi(Z))``, T = centre of a random component + Z.
+    draw: Draw, n: int, dim: int, tolerance: float, max_draws: int, rng: np.random.Generator
+) -> Integral:
+    """Average statistics over draws from random components of a mixture.
 
     Components are visited in random order, two draws each. Where a part of them is enough, the
     estimate is two-stage sampling from a finite population; else whole passes are made.
 
     Parameters
     ----------
-    log_ratio : callable
-        Takes components (m,) and standard normal noise (m, dim); returns log(q(T)/phi(Z)) (m,).
-    n, dim, sigma
-        Components, dimension and noise level of the mixture.
+    draw : callable
+        Takes components (m,) and standard normal noise (m, dim); returns statistics (m, k).
+    n, dim
+        Components and dimension of the mixture.
     tolerance, max_draws, rng
-        See `GaussianMixture.entropy`.
+        Standard error of the first statistic to reach; most draws to spend; where they come from.
     """
     order = rng.permutation(n)
     moments = _Moments()
@@ -103,16 +105,16 @@ def integrate_by_pairs(
     while True:
         for components in _visits(order, moments.pairs, target):
             noise = rng.standard_normal((2 * len(components), dim))
-            ratios = log_ratio(np.repeat(components, 2), noise)
-            moments.add(ratios.reshape(-1, 2))
+            statistics = draw(np.repeat(components, 2), noise)
+            moments.add(statistics.reshape(len(components), 2, -1))
         error = _standard_error(moments, n)
         if error <= tolerance or moments.pairs >= budget:
             break
         target = _next_target(moments, n, tolerance, budget)
         if target <= moments.pairs:
             break
-    return MixtureEntropy(
-        value=gaussian_entropy(dim, sigma) - moments.mean / moments.pairs,
+    return Integral(
+        means=np.atleast_1d(moments.means / moments.pairs),
         standard_error=error,
         n_draws=2 * moments.pairs,
         converged=error <= tolerance,

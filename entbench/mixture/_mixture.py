@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numba
 import numpy as np
 
-from entbench._validation import check_positive, check_samples
-from entbench.mixture._integration import MixtureEntropy, integrate_by_pairs
-from entbench.mixture._kernel import log2_kernel_sums
+from entbench._validation import check_choice, check_positive, check_samples
+from entbench.mixture._integration import gaussian_entropy, integrate_by_pairs
+from entbench.mixture._kernel import log2_kernel_sums, removal_sums
 from entbench.mixture._order import Tiles, tile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Precision = Literal["single", "double"]
+Statistic = Literal["plug-in", "leave-one-out", "miller-madow", "jackknife"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 _LN2 = math.log(2.0)
 _CHUNK = 2048
@@ -26,6 +29,35 @@ _CHUNK = 2048
 # terms together are below the rounding error of the sum.
 _REACH = {"single": 30.0, "double": 56.0}
 _DTYPE: dict[str, type[np.floating]] = {"single": np.float32, "double": np.float64}
+
+
+@dataclass(frozen=True)
+class MixtureEntropy:
+    """Differential entropy of a mixture, or a correction of it.
+
+    Attributes
+    ----------
+    value : float
+        The statistic asked for, in nats.
+    standard_error : float
+        Monte-Carlo standard error of `value`, in nats.
+    n_draws : int
+        Draws spent.
+    converged : bool
+        Whether `standard_error` is within the tolerance asked for.
+    plug_in, leave_one_out : float
+        Two statistics that come with any, in nats: over samples their means enclose h(S+Z).
+    effective_components : float
+        N_eff, the number of components that the noise lets one tell apart: from 1 to n.
+    """
+
+    value: float
+    standard_error: float
+    n_draws: int
+    converged: bool
+    plug_in: float
+    leave_one_out: float
+    effective_components: float
 
 
 class GaussianMixture:
@@ -81,8 +113,14 @@ class GaussianMixture:
         sums = self._log2_sums(self._scaled, precision, excluded=self._tiles("double").place)
         return np.asarray(_LN2 * (sums - math.log2(self.n - 1)) - self._log_normaliser)
 
-    def entropy(self, tolerance: float, max_draws: int, rng: np.random.Generator) -> MixtureEntropy:
-        """Integrate the mixture's differential entropy by Monte Carlo.
+    def entropy(
+        self,
+        tolerance: float,
+        max_draws: int,
+        rng: np.random.Generator,
+        statistic: Statistic = "plug-in",
+    ) -> MixtureEntropy:
+        """Integrate the mixture's differential entropy, or a correction of it, by Monte Carlo.
 
         Averages log(q(T) / phi(Z)) over T = centre + Z in place of log q(T): the same mean up to
         the known h(Z), and a variance that vanishes where components are far apart. Every
@@ -93,11 +131,17 @@ class GaussianMixture:
         Parameters
         ----------
         tolerance : float
-            Standard error to reach, in nats.
+            Standard error of the statistic to reach, in nats.
         max_draws : int
             Most draws to spend; the result says whether they were enough.
         rng : numpy.random.Generator
             Where the draws come from.
+        statistic : {"plug-in", "leave-one-out", "miller-madow", "jackknife"}
+            What to integrate, with ``r_ji`` the share of centre i in the density at S_j + Z and
+            ``N_eff = sum_j E r_jj``: the mixture's entropy h; the cross-entropy
+            ``-(1/n) sum_j E log q_{-j}(S_j + Z)`` to the mixture of the other centres;
+            ``h + (N_eff - 1)/(2n)``; or the closed-form jackknife
+            ``h + (n-1) log(n/(n-1)) + (1/n) sum_j E sum_{i != j} log(1 - r_ji)``.
 
         Returns
         -------
@@ -107,24 +151,45 @@ class GaussianMixture:
         References
         ----------
         Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019,
-        supplement, estimator (18) and Theorem 7; the control variate is ours (mean squared error
+        supplement, estimator (18) and Theorem 7. The control variate is ours (mean squared error
         at most ``mmse(C | C + Z) / (sigma^2 n n_MC) <= dim / (n n_MC)``, by Poincare's inequality
-        within each component).
+        within each component), and so are the other statistics.
         """
+        check_choice("statistic", statistic, STATISTICS)
         safe = self._single_precision_error <= 0.1 * tolerance
         precision: Precision = "single" if safe else "double"
-        self._tiles(precision)
+        place = self._tiles(precision).place
 
-        def log_ratio(
-            components: NDArray[np.intp], noise: NDArray[np.float64]
-        ) -> NDArray[np.float64]:
+        def draw(components: NDArray[np.intp], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+            """Return the statistic, log(q/phi), log(q_{-j}/phi) and r_jj, in columns."""
             offsets = noise / math.sqrt(2.0 * _LN2)
-            sums = self._log2_sums(self._scaled[components] + offsets, precision)
             own = np.einsum("ij,ij->i", offsets, offsets)
-            return np.asarray(_LN2 * (sums - math.log2(self.n) + own))
+            removals = np.empty(len(own)) if statistic == "jackknife" else None
+            queries = self._scaled[components] + offsets
+            others = self._log2_sums(queries, precision, place[components], own, removals)
+            ratio = np.logaddexp2(others + own, 0.0)
+            own_share = np.exp2(-ratio)
+            plug_in = _LN2 * (ratio - math.log2(self.n))
+            left_out = _LN2 * (others + own - math.log2(max(self.n - 1, 1)))
+            columns = {
+                "plug-in": plug_in,
+                "leave-one-out": left_out,
+                "miller-madow": plug_in - 0.5 * own_share,
+                "jackknife": plug_in if removals is None else plug_in - removals,
+            }
+            return np.column_stack([columns[statistic], plug_in, left_out, own_share])
 
-        return integrate_by_pairs(
-            log_ratio, self.n, self.dim, self.sigma, tolerance, max_draws, rng
+        found = integrate_by_pairs(draw, self.n, self.dim, tolerance, max_draws, rng)
+        noise_entropy = gaussian_entropy(self.dim, self.sigma)
+        target, plug_in, left_out, own_share = (float(mean) for mean in found.means)
+        return MixtureEntropy(
+            value=noise_entropy - target + _constant_of(statistic, self.n),
+            standard_error=found.standard_error,
+            n_draws=found.n_draws,
+            converged=found.converged,
+            plug_in=noise_entropy - plug_in,
+            leave_one_out=noise_entropy - left_out,
+            effective_components=self.n * own_share,
         )
 
     @property
@@ -158,26 +223,25 @@ class GaussianMixture:
         queries: NDArray[np.float64],
         precision: Precision,
         excluded: NDArray[np.int64] | None = None,
+        own_distance: NDArray[np.float64] | None = None,
+        removals: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
+        """Return log2 of the kernel sums at scaled queries; fill `removals` where it is given."""
         tiles = self._tiles(precision)
         queries = np.ascontiguousarray(queries, dtype=_DTYPE[precision])
         if excluded is None:
             excluded = np.full(len(queries), -1, dtype=np.int64)
         reach = _REACH[precision] + math.log2(self.n)
+        centres = (tiles.values, tiles.counts, tiles.low, tiles.high)
         out = np.empty(len(queries))
 
         def work(start: int) -> None:
             part = slice(start, start + _CHUNK)
-            log2_kernel_sums(
-                queries[part],
-                tiles.values,
-                tiles.counts,
-                tiles.low,
-                tiles.high,
-                excluded[part],
-                reach,
-                out[part],
-            )
+            asked = (queries[part], *centres, excluded[part])
+            if removals is None or own_distance is None:
+                log2_kernel_sums(*asked, reach, out[part])
+            else:
+                removal_sums(*asked, own_distance[part], reach, out[part], removals[part])
 
         starts = range(0, len(queries), _CHUNK)
         threads = min(len(starts), _threads())
@@ -188,6 +252,15 @@ class GaussianMixture:
             for start in starts:
                 work(start)
         return out
+
+
+def _constant_of(statistic: Statistic, n: int) -> float:
+    """Return the part of a statistic that needs no draws."""
+    if statistic == "miller-madow":
+        return -0.5 / n
+    if statistic == "jackknife" and n > 1:
+        return (n - 1) * math.log1p(1.0 / (n - 1))
+    return 0.0
 
 
 def _threads() -> int:

@@ -129,6 +129,15 @@ def test_estimate_reads_every_format(
     assert kl["standard_error"] is None
 
 
+def test_estimate_warns_in_one_line_where_n_is_too_small(entbench: Command, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((50, 10)))
+    done = entbench("estimate", "x.npy", "sigma=0.1")
+    assert done.returncode == 0
+    assert done.stderr.startswith("entbench: warning: `X` has 50 rows, too few")
+    assert done.stderr.count("\n") == 1
+    assert "n_eff=50" in done.stdout
+
+
 def test_estimate_without_noise_level_takes_the_rows_as_they_are(
     entbench: Command, tmp_path: Path
 ) -> None:

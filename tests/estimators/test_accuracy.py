@@ -14,10 +14,13 @@ from sklearn.neighbors import KernelDensity, NearestNeighbors
 
 from entbench.estimators import (
     BinnedEntropy,
+    JackknifeSamplePropagation,
     KolchinskyTraceyLower,
     KolchinskyTraceyUpper,
     KozachenkoLeonenko,
     LeaveOneOutKDE,
+    LeaveOneOutSamplePropagation,
+    MillerMadowSamplePropagation,
     SamplePropagation,
 )
 from entbench.sources import TruncatedMixture
@@ -63,6 +66,60 @@ class TestSamplePropagation:
         assert found.mean() == pytest.approx(-information / (2 * n), abs=slack)
         assert -math.log1p(information / n) < found.mean() < 0
 
+    def test_too_few_samples_are_told_in_one_line(self) -> None:
+        X = TruncatedMixture(d=10).sample(300, np.random.default_rng(0))
+        with pytest.warns(UserWarning, match="`X` has 300 rows, too few .* sigma = 0.1") as caught:
+            fitted = SamplePropagation(0.1, random_state=0).fit(X)
+        assert "\n" not in str(caught[0].message)
+        assert 150 < fitted.diagnostics_["n_eff"] < 300
+
+    def test_bracket_encloses_the_truth(self) -> None:
+        """E h_SP <= h <= E h_LOO, each side by 4 standard errors of the mean over 40 samples."""
+        source = TruncatedMixture(d=3, sigma=0.2)
+        truth = source.reference().value
+        low, high = [], []
+        for seed in range(40):
+            X = source.sample(200, np.random.default_rng(seed))
+            said = SamplePropagation(0.2, tolerance=5e-3, random_state=0).fit(X).diagnostics_
+            low.append(said["bracket_low"] - truth)
+            high.append(said["bracket_high"] - truth)
+        slack = 4 / math.sqrt(40)
+        assert np.mean(low) < -0.005
+        assert np.mean(low) - slack * np.std(low, ddof=1) < 0
+        assert np.mean(high) + slack * np.std(high, ddof=1) > 0
+        # the two leading biases are opposite: the middle is much nearer than either side
+        assert abs(np.mean(low) + np.mean(high)) < 0.5 * (np.mean(high) - np.mean(low))
+
+    @pytest.mark.parametrize(
+        ("corrected", "factor"),
+        [(JackknifeSamplePropagation, 4.0), (MillerMadowSamplePropagation, 4.0)],
+    )
+    def test_corrections_remove_the_leading_bias(self, corrected: Any, factor: float) -> None:
+        source = TruncatedMixture(d=5, sigma=0.1)
+        truth = source.reference().value
+
+        def draw(seed: int) -> NDArray[np.float64]:
+            return source.sample(1000, np.random.default_rng(seed))
+
+        def fits(cls: Any) -> NDArray[np.float64]:
+            return errors(lambda: cls(0.1, tolerance=2e-3, random_state=0), draw, truth, 30)
+
+        plain, better = fits(SamplePropagation), fits(corrected)
+        assert abs(plain.mean()) > factor * abs(better.mean())
+        # bias left: of order (I_chi2/n)^2 = 1e-3, and 4 standard errors over 30 seeds
+        slack = 4 * better.std(ddof=1) / math.sqrt(30)
+        assert better.mean() == pytest.approx(0.0, abs=1.2e-3 + slack)
+
+    def test_leave_one_out_is_above(self) -> None:
+        source = TruncatedMixture(d=5, sigma=0.1)
+        X = source.sample(1000, np.random.default_rng(0))
+        above = LeaveOneOutSamplePropagation(0.1, tolerance=5e-3, random_state=0).fit(X)
+        below = SamplePropagation(0.1, random_state=0).fit(X)
+        assert below.entropy_ < source.reference().value < above.entropy_
+        assert below.diagnostics_["bracket_low"] == below.entropy_
+        assert above.diagnostics_["bracket_high"] == above.entropy_
+
+    @pytest.mark.filterwarnings("ignore:`X` has")
     def test_two_points_far_apart(self) -> None:
         value = SamplePropagation(1.0, random_state=0).fit([[0.0], [1000.0]]).entropy_
         # kernels in single precision: allowed where their rounding is below a tenth of tolerance
@@ -289,6 +346,7 @@ class TestKolchinskyTracey:
         expected = gaussian_truth(dim, sigma) - log_means.mean()
         assert bound(sigma=sigma).fit(X).entropy_ == pytest.approx(expected, rel=1e-10)
 
+    @pytest.mark.filterwarnings("ignore:`X` has")
     @pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0])
     def test_they_enclose_the_mixtures_entropy(self, sigma: float) -> None:
         X = gaussian(400, 3)

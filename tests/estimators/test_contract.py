@@ -14,10 +14,15 @@ from entbench import EntropyEstimator, estimate_entropy
 from entbench import _registry as registry
 
 NAMES = registry.estimators.names()
+
+# few rows are what is tested
+pytestmark = pytest.mark.filterwarnings("ignore:`X` has")
 SIGMA = 0.5
 
 
 def make(name: str, **params: Any) -> EntropyEstimator:
+    if "tolerance" in registry.parameters_of(registry.estimators.load(name)):
+        params = {"tolerance": 0.02, "max_draws": 100_000, **params}
     return registry.make_estimator(name, params, sigma=SIGMA, random_state=0)
 
 

@@ -204,7 +204,7 @@ def test_edited_plugin_is_computed_anew_by_the_same_workers(tmp_path: Path) -> N
 def test_diagnostics_are_kept_as_plain_values(tmp_path: Path) -> None:
     estimators = ["sp[tolerance=0.01]", "kde"]
     first = small_run(tmp_path, "s", estimators=estimators, trials=1)
-    assert set(first.records[0].diagnostics) == {"n_draws", "converged"}
+    assert {"n_draws", "converged", "n_eff"} <= set(first.records[0].diagnostics)
     assert first.records[2].diagnostics["bandwidth"] > 0
     again = small_run(tmp_path, "s", estimators=estimators, trials=1)
     assert [r.diagnostics for r in again.records] == [r.diagnostics for r in first.records]
