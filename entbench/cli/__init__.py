@@ -9,7 +9,7 @@ import io
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -52,7 +52,15 @@ class _Group(click.Group):
             sys.exit(_INTERRUPTED)
 
 
-def _show_warning(message: Warning | str, *where: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning as one line; where in our code it came from is of no use to a user."""
     click.echo(f"entbench: warning: {' '.join(str(message).split())}", err=True)
 
 

@@ -84,7 +84,9 @@ def estimate(
         Printout(
             data={"file": str(file), "n": n, "d": dim, "sigma": sigma, "estimates": records},
             records=[{k: v for k, v in r.items() if k in _CSV_COLUMNS} for r in records],
-            tables=[Table(("estimator", "nats", "numerical error", "diagnostics"), rows)],
+            tables=[
+                Table(("estimator", "nats", "numerical error", "diagnostics"), rows, gaps=False)
+            ],
             notes=["The numerical error is not the error of the estimate: that depends on n."],
             heading=f"{file.name}: {what}, n = {n}, d = {dim}",
         ),
