@@ -10,7 +10,7 @@ from typing import Any
 from entbench._records import Case, Spec, SuiteRun
 from entbench.report._render import Printout, Table
 from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
-from entbench.report._theory import Check, RowBounds, bounds_for, finite_or_none, run_check
+from entbench.report._theory import Check, RowBounds, bounds_for, run_check
 
 _BOUND_HEADERS = {
     "bias_lower": "|bias| ≥",
@@ -119,7 +119,7 @@ def _reference_data(case: Case, swept: bool) -> dict[str, Any]:
 
 def _row_data(summary: Summary, i: int) -> dict[str, Any]:
     row, theory = summary.rows[i], summary.bounds[i]
-    bounds: dict[str, Any] = {name: finite_or_none(v) for name, v in theory.values.items()}
+    bounds: dict[str, Any] = {name: _finite_or_none(v) for name, v in theory.values.items()}
     if bounds:
         bounds["vacuous"] = sorted(theory.vacuous)
     return {
@@ -152,7 +152,7 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
             flat[name] = value
     for name in _BOUND_HEADERS:
         bound = theory.values.get(name)
-        flat[name] = "vacuous" if name in theory.vacuous else finite_or_none(bound)
+        flat[name] = "vacuous" if name in theory.vacuous else _finite_or_none(bound)
     case = next(case for case in summary.run.cases if case.source == row.source)
     flat["reference"], flat["reference_error"] = case.reference.value, case.reference.error
     return flat
@@ -273,3 +273,8 @@ def _number(value: float | None) -> str:
 
 def _list(interval: Interval | None) -> list[float] | None:
     return list(interval) if interval else None
+
+
+def _finite_or_none(value: float | None) -> float | None:
+    """Return `value`, or None for what JSON cannot say."""
+    return value if value is not None and math.isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -139,8 +138,3 @@ CHECKS: dict[str, tuple[str, Comparison]] = {
     "plug-in-bias": ("bias of sp within its bounds", _compare_bias),
     "plug-in-risk": ("mean absolute error of sp below its bound", _compare_risk),
 }
-
-
-def finite_or_none(value: float | None) -> float | None:
-    """Return `value`, or None for what JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None
