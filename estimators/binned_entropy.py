@@ -45,6 +45,8 @@ class BinnedEntropy(EntropyEstimator):
     Only occupied bins are held. Cost: O(n log n dim), storage O(n dim) in any dimension. With most
     bins holding at most one sample the estimate is little more than ``log n + log volume``:
     useless in high dimension, which is what it is here to show.
+    Scott's width follows the spread of all samples: on clusters far apart it is much too wide, and
+    the estimate too high (by 4 nats on the truncated mixture at d = 5, n = 10,000).
 
     References
     ----------
