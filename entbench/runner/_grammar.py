@@ -81,9 +81,12 @@ def parse_assignment(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def parse_sizes(text: str) -> list[Scalar]:
+    """Return the values of ``n``; points of a sweep are rounded, values of a list are not."""
+    values = parse_values("n", text)
+    return [round(v) if isinstance(v, float) else v for v in values] if ":" in text else values
+
+
 def sample_sizes(values: Sequence[Any]) -> tuple[int, ...]:
-    """Return values of ``n`` as sorted, distinct integers >= 2; points of a sweep are rounded."""
-    rounded = [
-        round(v) if isinstance(v, float) and math.isfinite(v) and v > 2 else v for v in values
-    ]
-    return tuple(sorted({check_integer("n", value, minimum=2) for value in rounded}))
+    """Return values of ``n`` as sorted, distinct integers >= 2."""
+    return tuple(sorted({check_integer("n", value, minimum=2) for value in values}))

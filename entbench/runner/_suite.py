@@ -13,7 +13,7 @@ from entbench import _registry
 from entbench._base import parameters_of
 from entbench._records import Scalar
 from entbench._validation import check_integer, unknown_name
-from entbench.runner._grammar import parse_named, parse_values, sample_sizes
+from entbench.runner._grammar import parse_named, parse_sizes, parse_values, sample_sizes
 
 _KEYS = {
     "title": str,
@@ -142,7 +142,7 @@ def _unknown_key(key: str, suite: str, known: list[str]) -> str:
 
 def _values(key: str, value: Any) -> tuple[Any, ...]:
     if isinstance(value, str):
-        return tuple(parse_values(key, value))
+        return tuple(parse_sizes(value) if key == "n" else parse_values(key, value))
     if isinstance(value, Sequence):
         if not value:
             raise ValueError(f"`{key}` needs at least one value.")

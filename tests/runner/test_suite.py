@@ -19,7 +19,10 @@ from entbench.runner import load_suite, make_plan, override, parse_named, parse_
     ],
 )
 def test_values(text: str, values: list[object]) -> None:
-    assert parse_values("key", text) == pytest.approx(values) if "." in text else values
+    parsed = parse_values("key", text)
+    assert [type(value) for value in parsed] == [type(value) for value in values]
+    for value, expected in zip(parsed, values, strict=True):
+        assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,12 @@ def test_overriding() -> None:
     assert suite.estimators == (("kl", {"k": 1}),)
 
 
+def test_points_of_a_sweep_of_n_are_rounded() -> None:
+    suite = override(load_suite("truncated-mixture"), {"n": "1e1:1e2:log3"})
+    assert suite.n == (10, 32, 100)
+    assert override(suite, {"n": "1e3,50"}).n == (50, 1000)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -80,14 +89,13 @@ def test_overriding() -> None:
         ({"trials": "3"}, "`trials` is an option: write --trials VALUE"),
         ({"n": "1"}, "`n` must be an integer >= 2; got 1"),
         ({"n": "abc"}, "`n` must be an integer"),
-        ({"n": "10.5"}, None),
+        ({"n": "10.5"}, "`n` must be an integer >= 2; got 10.5"),
+        ({"n": [10.5]}, "`n` must be an integer >= 2; got 10.5"),
+        ({"n": "1:10:log3"}, "`n` must be an integer >= 2; got 1"),
         ({"n": []}, "`n` needs at least one value"),
     ],
 )
-def test_bad_overrides(params: dict[str, object], message: str | None) -> None:
-    if message is None:  # a point of a sweep is rounded
-        assert override(load_suite("truncated-mixture"), params).n == (10,)
-        return
+def test_bad_overrides(params: dict[str, object], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         override(load_suite("truncated-mixture"), params)
 
