@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_choice",
     "check_integer",
+    "check_jobs",
     "check_positive",
     "check_positive_or",
     "check_samples",
@@ -78,6 +79,17 @@ def check_integer(name: str, value: Any, minimum: int, maximum: int | None = Non
     if number < minimum or (maximum is not None and number > maximum):
         raise ValueError(message)
     return number
+
+
+def check_jobs(n_jobs: Any) -> int | None:
+    """Return a number of threads: an integer >= 1, -1 for all cores, or None for the default."""
+    if n_jobs is None or (n_jobs == -1 and not isinstance(n_jobs, bool)):
+        return None if n_jobs is None else -1
+    try:
+        return check_integer("n_jobs", n_jobs, minimum=1)
+    except (TypeError, ValueError) as error:
+        message = f"`n_jobs` must be an integer >= 1, -1 for all cores, or None; got {n_jobs!r}."
+        raise type(error)(message) from None
 
 
 def check_positive(name: str, value: Any) -> float:

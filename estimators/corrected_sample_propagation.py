@@ -30,6 +30,14 @@ class JackknifeSamplePropagation(SamplePropagation):
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
         Seed of the draws. None draws differently at every fit.
+    n_jobs : int or None, default=None
+        Threads; -1 for all cores. None for as many as the environment sets: one in the workers of
+        a suite. The result does not depend on it.
+    device : str, default="cpu"
+        "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
+        agree within the errors stated.
+    verbose : bool, default=False
+        Report draws and standard error to standard error while integrating.
 
     Attributes
     ----------
@@ -73,6 +81,14 @@ class MillerMadowSamplePropagation(SamplePropagation):
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
         Seed of the draws. None draws differently at every fit.
+    n_jobs : int or None, default=None
+        Threads; -1 for all cores. None for as many as the environment sets: one in the workers of
+        a suite. The result does not depend on it.
+    device : str, default="cpu"
+        "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
+        agree within the errors stated.
+    verbose : bool, default=False
+        Report draws and standard error to standard error while integrating.
 
     Attributes
     ----------
@@ -116,6 +132,14 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
         Seed of the draws. None draws differently at every fit.
+    n_jobs : int or None, default=None
+        Threads; -1 for all cores. None for as many as the environment sets: one in the workers of
+        a suite. The result does not depend on it.
+    device : str, default="cpu"
+        "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
+        agree within the errors stated.
+    verbose : bool, default=False
+        Report draws and standard error to standard error while integrating.
 
     Attributes
     ----------
@@ -149,5 +173,8 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
         tolerance: float = 1e-2,
         max_draws: int = 1_000_000,
         random_state: int | np.random.Generator | None = None,
+        n_jobs: int | None = None,
+        device: str = "cpu",
+        verbose: bool = False,
     ) -> None:
-        super().__init__(sigma, tolerance, max_draws, random_state)
+        super().__init__(sigma, tolerance, max_draws, random_state, n_jobs, device, verbose)

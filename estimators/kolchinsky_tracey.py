@@ -33,9 +33,7 @@ class _PairwiseDistanceBound(EntropyEstimator):
         signal = check_samples(X)
         dim = signal.shape[1]
         width = self._stretch * self.sigma
-        # log of the mean kernel = log-density + dim/2 log(2 pi width^2) = ... + h(width) - dim/2
-        log_density = GaussianMixture(signal, width).log_density(signal)
-        log_kernel = float(log_density.mean()) + gaussian_entropy(dim, width) - 0.5 * dim
+        log_kernel = float(GaussianMixture(signal, width).log_kernel_sums(tolerance=1e-10).mean())
         self.n_features_in_ = dim
         self.entropy_ = gaussian_entropy(dim, self.sigma) - log_kernel
         self.standard_error_ = math.nan

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _LIKELIHOOD = "likelihood"
+_KERNEL_ERROR = 1e-10  # nats
 _LOG_STEP = math.log(2.0)
 _LOG_BANDWIDTH_TOLERANCE = 1e-3
 
@@ -84,7 +85,7 @@ class LeaveOneOutKDE(EntropyEstimator):
 
 
 def _cross_entropy(noisy: NDArray[np.float64], bandwidth: float) -> float:
-    return -float(GaussianMixture(noisy, bandwidth).leave_one_out_log_density().mean())
+    return -float(GaussianMixture(noisy, bandwidth).leave_one_out_log_density(_KERNEL_ERROR).mean())
 
 
 def _likelihood_bandwidth(noisy: NDArray[np.float64]) -> float:

@@ -37,7 +37,7 @@ def test_wheel_holds_one_name_and_no_benchmarks(wheel: Path) -> None:
     for expected in (
         "entbench/estimators/sample_propagation.py",
         "entbench/suites/truncated-mixture.toml",
-        "entbench/mixture/_kernel.py",
+        "entbench/mixture/_walk.py",
         "entbench/py.typed",
     ):
         assert expected in names

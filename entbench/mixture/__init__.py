@@ -1,9 +1,20 @@
-"""Isotropic Gaussian mixtures: log-density and entropy. The numeric engine room.
+"""Isotropic Gaussian mixtures: log-density, posterior and entropy. The numeric engine room.
 
 Every sum of Gaussian kernels in entbench is done here; no estimator has a kernel loop of its own.
 """
 
-from entbench.mixture._integration import gaussian_entropy
-from entbench.mixture._mixture import GaussianMixture, MixtureEntropy, Precision, Statistic
+from entbench.mixture._accelerator import find_accelerator
+from entbench.mixture._entropy import MixtureEntropy, Statistic, gaussian_entropy
+from entbench.mixture._mixture import GaussianMixture, LogDensity, Posterior
+from entbench.mixture._sums import Method
 
-__all__ = ["GaussianMixture", "MixtureEntropy", "Precision", "Statistic", "gaussian_entropy"]
+__all__ = [
+    "GaussianMixture",
+    "LogDensity",
+    "Method",
+    "MixtureEntropy",
+    "Posterior",
+    "Statistic",
+    "find_accelerator",
+    "gaussian_entropy",
+]

@@ -1,22 +1,25 @@
-"""Monte-Carlo integration of a mixture's entropy, with an honest standard error."""
+"""Monte-Carlo integration over the components of a mixture, with an honest standard error."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PILOT_PAIRS = 512
-_CHUNK_PAIRS = 16384
+PILOT_STRATA = 256
+_CHUNK_STRATA = 8192
+_GROWTH = 16
 
 # components (m,), standard normal noise (m, dim) -> statistics (m, k); the first is the target
 Draw = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
+# draws spent and standard error so far, in nats
+Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -31,118 +34,143 @@ class Integral:
         Of the first.
     n_draws : int
         Draws spent.
-    converged : bool
-        Whether the standard error is within the tolerance asked for.
     """
 
     means: NDArray[np.float64]
     standard_error: float
     n_draws: int
-    converged: bool
 
 
-def gaussian_entropy(dim: int, sigma: float) -> float:
-    """Return the differential entropy of N(0, sigma^2 I), ``dim/2 log(2 pi e sigma^2)`` nats."""
-    return dim * (0.5 * math.log(2.0 * math.pi * math.e) + math.log(sigma))
+class Population:
+    """The components of a mixture, neighbours side by side.
+
+    Parameters
+    ----------
+    order : ndarray of shape (n,)
+        Their numbers.
+    weights : ndarray of shape (n,), optional
+        Their weights, by number, with sum 1; equal where not given.
+    """
+
+    def __init__(self, order: NDArray[np.intp], weights: NDArray[np.float64] | None = None) -> None:
+        self.order = order
+        self.shares = np.full(len(order), 1.0 / len(order)) if weights is None else weights[order]
+        self._ends = None if weights is None else np.cumsum(self.shares)
+
+    def pairs(
+        self, first: int, stop: int, strata: int, rng: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """Return two random components from each of the strata `first` to `stop`, one by one.
+
+        `strata` of them, of equal weight, make up the population; components lie across their
+        borders where they must.
+        """
+        inside = rng.random((stop - first, 2))
+        positions = (np.arange(first, stop)[:, None] + inside).reshape(-1) / strata
+        if self._ends is None:
+            found = (positions * len(self.order)).astype(np.intp)
+        else:
+            found = np.searchsorted(self._ends, positions * self._ends[-1])
+        return self.order[np.minimum(found, len(self.order) - 1)]
 
 
-@dataclass
-class _Moments:
-    """Running sums over pairs: of their means, and for the target of squares and differences."""
-
-    pairs: int = 0
-    means: NDArray[np.float64] | float = 0.0
-    squared_mean: float = 0.0
-    within: float = 0.0
-
-    def add(self, statistics: NDArray[np.float64]) -> None:
-        """Add pairs of draws: statistics of shape (pairs, 2, k)."""
-        target = statistics[:, :, 0]
-        means = target.mean(axis=1)
-        self.pairs += len(means)
-        self.means = self.means + statistics.mean(axis=1).sum(axis=0)
-        self.squared_mean += float((means * means).sum())
-        self.within += float(np.square(target[:, 0] - target[:, 1]).sum()) / 2.0
-
-    @property
-    def mean(self) -> float:
-        """Sum of the target's means over pairs."""
-        return float(np.atleast_1d(self.means)[0])
-
-    @property
-    def within_variance(self) -> float:
-        """Variance of a draw within its component."""
-        return self.within / self.pairs
-
-    @property
-    def between_variance(self) -> float:
-        """Variance of the pairs' means from one random component to the next."""
-        spread = self.squared_mean - self.mean**2 / self.pairs
-        return max(spread, 0.0) / max(self.pairs - 1, 1)
-
-
-def integrate_by_pairs(
-    draw: Draw, n: int, dim: int, tolerance: float, max_draws: int, rng: np.random.Generator
+def integrate(
+    draw: Draw,
+    population: Population,
+    dim: int,
+    tolerance: float,
+    max_draws: int,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
 ) -> Integral:
-    """Average statistics over draws from random components of a mixture.
+    """Average statistics over draws from the components of a mixture.
 
-    Components are visited in random order, two draws each. Where a part of them is enough, the
-    estimate is two-stage sampling from a finite population; else whole passes are made.
+    A visit to a component is a pair of draws with opposite noise, Z and -Z. Visits come two to a
+    stratum of neighbouring components, whose difference tells the variance; the population is
+    divided into ever more strata until the standard error is met. Where there are more strata
+    than components, every component is visited equally often, and only the variance within
+    components is left.
 
     Parameters
     ----------
     draw : callable
         Takes components (m,) and standard normal noise (m, dim); returns statistics (m, k).
-    n, dim
-        Components and dimension of the mixture.
+    population : Population
+        What to visit.
+    dim : int
+        Of the noise.
     tolerance, max_draws, rng
         Standard error of the first statistic to reach; most draws to spend; where they come from.
+    progress : callable, optional
+        Called with the draws spent and the standard error after every round.
     """
-    order = rng.permutation(n)
-    moments = _Moments()
-    target = min(n, _PILOT_PAIRS) if n >= _PILOT_PAIRS else n * -(-_PILOT_PAIRS // n)
-    budget = max(max_draws // 2, target)
+    n = len(population.order)
+    total = _Total()
+    strata = max(min(PILOT_STRATA, max_draws // 4), 1)
     while True:
-        for components in _visits(order, moments.pairs, target):
-            noise = rng.standard_normal((2 * len(components), dim))
-            statistics = draw(np.repeat(components, 2), noise)
-            moments.add(statistics.reshape(len(components), 2, -1))
-        error = _standard_error(moments, n)
-        if error <= tolerance or moments.pairs >= budget:
-            break
-        target = _next_target(moments, n, tolerance, budget)
-        if target <= moments.pairs:
-            break
-    return Integral(
-        means=np.atleast_1d(moments.means / moments.pairs),
-        standard_error=error,
-        n_draws=2 * moments.pairs,
-        converged=error <= tolerance,
-    )
+        total.add(*_stratified(draw, population, dim, strata, rng))
+        if progress is not None:
+            progress(total.draws, total.standard_error)
+        error = total.standard_error
+        wanted = total.visits * (error / tolerance) ** 2 if tolerance > 0.0 else math.inf
+        left = (max_draws - total.draws) // 4
+        if error <= tolerance or left < 1:
+            return total.integral
+        # finer strata often have less variance: look again before all is spent
+        wanted = min(0.51 * (wanted - total.visits), _GROWTH * strata)
+        strata = min(max(math.ceil(wanted), PILOT_STRATA), left)
+        if strata > n:
+            strata = min(-(-strata // n), max(left // n, 1)) * n
 
 
-def _visits(order: NDArray[Any], start: int, stop: int) -> Iterator[NDArray[Any]]:
-    """Yield the components of visits `start` to `stop` of the endless cycle through `order`."""
-    for first in range(start, stop, _CHUNK_PAIRS):
-        visits = np.arange(first, min(first + _CHUNK_PAIRS, stop))
-        yield order[visits % len(order)]
+class _Total:
+    """Rounds of visits put together, each by its number of visits."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self._sums: NDArray[np.float64] | float = 0.0
+        self._squares = 0.0
+        self._spent = 0
+
+    def add(self, means: NDArray[np.float64], variance: float, visits: int) -> None:
+        """Add a round with the variance of its first mean."""
+        self.visits += visits
+        self._sums = self._sums + visits * means
+        self._squares += visits**2 * variance
+
+    @property
+    def draws(self) -> int:
+        return 2 * self.visits
+
+    @property
+    def standard_error(self) -> float:
+        return math.sqrt(self._squares) / self.visits
+
+    @property
+    def integral(self) -> Integral:
+        return Integral(np.atleast_1d(self._sums / self.visits), self.standard_error, self.draws)
 
 
-def _standard_error(moments: _Moments, n: int) -> float:
-    pairs = moments.pairs
-    within = moments.within_variance / (2.0 * pairs)
-    if pairs >= n:
-        return math.sqrt(within)
-    share = pairs / n
-    return math.sqrt((1.0 - share) * moments.between_variance / pairs + share * within)
+def opposite(
+    components: NDArray[np.intp], dim: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return each component twice, one by one, and noise for the two: Z and -Z."""
+    noise = rng.standard_normal((len(components), dim))
+    return np.repeat(components, 2), np.stack([noise, -noise], axis=1).reshape(-1, dim)
 
 
-def _next_target(moments: _Moments, n: int, tolerance: float, budget: int) -> int:
-    """Return the number of pairs to go on to: a part of the first pass, or whole passes."""
-    within = moments.within_variance / 2.0
-    between = max(moments.between_variance, within)
-    wanted = 1.02 * between / (tolerance**2 + (between - within) / n)
-    if moments.pairs < n and min(wanted, budget) < n:
-        return min(max(math.ceil(min(wanted, n)), moments.pairs + 1), budget)
-    passes = max(math.ceil(1.02 * within / (n * tolerance**2)), moments.pairs // n + 1)
-    return n * min(passes, budget // n)
+def _stratified(
+    draw: Draw, population: Population, dim: int, strata: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], float, int]:
+    """Return means over two visits a stratum, the variance of the first mean, and the visits."""
+    sums: NDArray[np.float64] | float = 0.0
+    squares = 0.0
+    for first in range(0, strata, _CHUNK_STRATA):
+        stop = min(first + _CHUNK_STRATA, strata)
+        components = population.pairs(first, stop, strata, rng)
+        statistics = draw(*opposite(components, dim, rng))
+        values = statistics.reshape(stop - first, 2, 2, -1).mean(axis=2)
+        sums = sums + values.sum(axis=(0, 1))
+        squares += float(np.square(values[:, 0, 0] - values[:, 1, 0]).sum())
+    means = np.atleast_1d(sums) / (2 * strata)
+    return means, squares / (4.0 * strata**2), 2 * strata

@@ -3,115 +3,191 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
-import numba
 import numpy as np
 
-from entbench._validation import check_choice, check_positive, check_samples
-from entbench.mixture._integration import gaussian_entropy, integrate_by_pairs
-from entbench.mixture._kernel import log2_kernel_sums, removal_sums
-from entbench.mixture._order import Tiles, tile
+from entbench._validation import check_choice, check_jobs, check_positive, check_samples
+from entbench.mixture._accelerator import find_accelerator
+from entbench.mixture._distinct import distinct_rows
+from entbench.mixture._entropy import MixtureEntropy, Statistic, mixture_entropy
+from entbench.mixture._integration import Progress
+from entbench.mixture._sums import KernelSums, LeftOut, Method, TreeSums, threads_for
+from entbench.mixture._tree import Tree
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Precision = Literal["single", "double"]
-Statistic = Literal["plug-in", "leave-one-out", "miller-madow", "jackknife"]
-STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 _LN2 = math.log(2.0)
-_CHUNK = 2048
-# A skipped tile's terms are below 2^-reach of the largest; log2(n) is added, so that all skipped
-# terms together are below the rounding error of the sum.
-_REACH = {"single": 30.0, "double": 56.0}
-_DTYPE: dict[str, type[np.floating]] = {"single": np.float32, "double": np.float64}
+# What rounding in double precision leaves possible, near the centres and in few dimensions.
+_FINEST = 1e-14
 
 
 @dataclass(frozen=True)
-class MixtureEntropy:
-    """Differential entropy of a mixture, or a correction of it.
+class LogDensity:
+    """Log-densities, and how far off they can be.
 
     Attributes
     ----------
-    value : float
-        The statistic asked for, in nats.
-    standard_error : float
-        Monte-Carlo standard error of `value`, in nats.
-    n_draws : int
-        Draws spent.
-    converged : bool
-        Whether `standard_error` is within the tolerance asked for.
-    plug_in, leave_one_out : float
-        Two statistics that come with any, in nats: over samples their means enclose h(S+Z).
-    effective_components : float
-        N_eff, the number of components that the noise lets one tell apart: from 1 to n.
+    values : ndarray of shape (m,)
+        In nats.
+    errors : ndarray of shape (m,)
+        Bounds of their errors in nats, that is, of the relative errors of the densities: of
+        leaving out and expanding terms, and of rounding. The rounding of the points and centres
+        to double precision before they came here is not contained.
+    method : {"dense", "pruned"}
+        What was chosen.
     """
 
-    value: float
-    standard_error: float
-    n_draws: int
-    converged: bool
-    plug_in: float
-    leave_one_out: float
-    effective_components: float
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    method: Method
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What points tell about the component they came from, C the centre and Y the point.
+
+    Attributes
+    ----------
+    log_density : ndarray of shape (m,)
+        Log-density of Y in nats.
+    mean : ndarray of shape (m, dim)
+        E[C | Y].
+    variance : ndarray of shape (m,)
+        ``E[|C - E[C|Y]|^2 | Y]``; its mean over draws from the mixture is mmse(C | C + Z).
+    collision : ndarray of shape (m,)
+        Sum of the components' squared posterior probabilities: between 1/n and 1, and 1 where one
+        component alone explains the point.
+    """
+
+    log_density: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    collision: NDArray[np.float64]
 
 
 class GaussianMixture:
-    """Equal-weight mixture of N(centre, sigma^2 I) over the given centres.
+    """Mixture of N(centre, sigma^2 I) over the given centres.
 
     Parameters
     ----------
     centres : array-like of shape (n, dim)
-        Centres of the components. Repeated centres count as often as they occur.
+        Centres of the components. Repeated centres count as often as they occur, and cost once.
+        Not copied where it is an array of double precision already: do not change it afterwards.
     sigma : float
         Standard deviation of every component, along every axis.
+    weights : array-like of shape (n,), optional
+        Weights of the components, not negative, with a positive sum; scaled to sum to 1. Equal
+        where not given.
+    n_jobs : int, optional
+        Threads to use; -1 for all cores. What numba is set to where not given.
+    device : str, default="cpu"
+        "cpu" for the compiled kernels; "cuda", or "cuda:1" and so on, for torch on an accelerator;
+        or "auto" for an accelerator where there is one, and the compiled kernels otherwise.
 
     Notes
     -----
-    Storage is O(n dim); an evaluation at m points costs at most n m kernels (fewer where tiles of
-    centres are out of reach) and O(m) storage. Coordinates are taken relative to the mean of the
-    centres, so a common shift of centres and points costs no accuracy beyond that of the input.
+    Centres are sorted into a tree of boxes once, in O(n dim log n). A density at a point is then
+    summed exactly over the boxes near to it, by moments over boxes in which the kernel varies
+    little, and not at all over boxes out of reach, each with a certified bound of the error. Where
+    the tree would not pay, all pairs are summed. Storage is O(n dim) and O(m) for m points.
+
+    Sums are carried in double precision. Kernels are in single precision where the tolerance
+    allows, relative to the middle of their box, so a common shift costs no accuracy beyond the
+    input's own.
     """
 
-    def __init__(self, centres: ArrayLike, sigma: float) -> None:
+    def __init__(
+        self,
+        centres: ArrayLike,
+        sigma: float,
+        weights: ArrayLike | None = None,
+        *,
+        n_jobs: int | None = None,
+        device: str = "cpu",
+    ) -> None:
         self.centres = check_samples(centres, name="centres", minimum=1)
         self.sigma = check_positive("sigma", sigma)
         self.n, self.dim = self.centres.shape
-        self._middle = self.centres.mean(axis=0)
-        # In these units the kernel exp(-|x - y|^2 / (2 sigma^2)) is 2^(-|u - v|^2).
-        self._unit = self.sigma * math.sqrt(2.0 * _LN2)
-        self._scaled = (self.centres - self._middle) / self._unit
+        self.weights: NDArray[np.float64] | None = None
+        if weights is not None:
+            # a component without weight is none
+            raw = _check_weights(weights, self.n)
+            self.centres = np.ascontiguousarray(self.centres[raw > 0.0])
+            log2_weights = np.log2(raw[raw > 0.0]) - math.log2(float(raw.max()))
+            self._log2_weights = log2_weights - np.log2(np.exp2(log2_weights).sum())
+            self.weights = np.exp2(self._log2_weights)
+            self.n = len(self.centres)
+        self.n_jobs = check_jobs(n_jobs)
+        self.device = device
+        self._accelerator = None if device == "cpu" else find_accelerator(device)
 
     def log_density(
-        self, points: ArrayLike, precision: Precision = "double"
+        self, points: ArrayLike, tolerance: float = 1e-5, method: Method = "auto"
     ) -> NDArray[np.float64]:
-        """Return the log-density in nats at `points` (m, dim), shape (m,).
+        """Return the log-density in nats at `points` (m, dim), shape (m,); see `evaluate`."""
+        return self.evaluate(points, tolerance, method).values
+
+    def evaluate(
+        self, points: ArrayLike, tolerance: float = 1e-5, method: Method = "auto"
+    ) -> LogDensity:
+        """Return the log-density at `points` with bounds of its error.
 
         Parameters
         ----------
         points : array-like of shape (m, dim)
             Where to evaluate.
-        precision : {"double", "single"}
-            Precision of the kernels; sums across tiles are always in double.
+        tolerance : float, default=1e-5
+            Error allowed in nats, that is, relative error of the density, from 1e-14 up. Kernels
+            are in single precision where that will do: from about 1e-6 up, point by point. Far
+            from all centres, and in hundreds of dimensions, the bound reached in double precision
+            may be above a tolerance near its rounding: ``errors`` says so.
+        method : {"auto", "dense", "pruned"}
+            Sum all pairs, or use the tree; "auto" compares their costs on some of the points.
         """
-        queries = check_samples(points, name="points", minimum=1)
-        if queries.shape[1] != self.dim:
-            raise ValueError(
-                f"`points` must have {self.dim} columns, as the centres do; got {queries.shape[1]}."
-            )
-        sums = self._log2_sums((queries - self._middle) / self._unit, precision)
-        return np.asarray(_LN2 * (sums - math.log2(self.n)) - self._log_normaliser)
+        queries = self._check_points(points)
+        check_choice("method", method, METHODS)
+        sums = self.kernels.sums(queries, check_tolerance(tolerance), method)
+        values = _LN2 * sums.log2 - self._log_normaliser
+        with np.errstate(invalid="ignore"):
+            rounding = 2.0**-52 * (np.abs(values) + abs(self._log_normaliser))
+        return LogDensity(values, sums.errors + rounding, sums.method)
 
-    def leave_one_out_log_density(self, precision: Precision = "double") -> NDArray[np.float64]:
+    def leave_one_out_log_density(self, tolerance: float = 1e-5) -> NDArray[np.float64]:
         """Return, at each centre, the log-density in nats of the mixture of the other centres."""
         if self.n < 2:
             raise ValueError("leaving one out needs at least 2 centres; got 1.")
-        sums = self._log2_sums(self._scaled, precision, excluded=self._tiles("double").place)
-        return np.asarray(_LN2 * (sums - math.log2(self.n - 1)) - self._log_normaliser)
+        left_out = self.left_out(np.arange(self.n))
+        sums = self.kernels.sums(self.centres, check_tolerance(tolerance), left_out=left_out)
+        return np.asarray(_LN2 * sums.log2 - self._log_rest() - self._log_normaliser)
+
+    def log_kernel_sums(
+        self, points: ArrayLike | None = None, tolerance: float = 1e-5
+    ) -> NDArray[np.float64]:
+        """Return ``log sum_j w_j exp(-|x_i - c_j|^2 / (2 sigma^2))`` at points, or at the centres.
+
+        The weights sum to 1. Shape (m,), or (n,); see `evaluate` for `tolerance`.
+        """
+        queries = self.centres if points is None else self._check_points(points)
+        return np.asarray(_LN2 * self.kernels.sums(queries, check_tolerance(tolerance)).log2)
+
+    def posterior(self, points: ArrayLike, tolerance: float = 1e-5) -> Posterior:
+        """Return what `points` (m, dim) tell about the component they came from.
+
+        Terms are left out only where their shares are below `tolerance` together. In double
+        precision, on the CPU, whatever the device. At a distance of D sigma from all centres the
+        shares are off by about ``D^2 2^-53``.
+        """
+        queries = self._check_points(points)
+        found = self._tree_sums.posterior(queries, check_tolerance(tolerance))
+        return Posterior(
+            _LN2 * found.log2 - self._log_normaliser, found.means, found.variances, found.collisions
+        )
 
     def entropy(
         self,
@@ -119,150 +195,125 @@ class GaussianMixture:
         max_draws: int,
         rng: np.random.Generator,
         statistic: Statistic = "plug-in",
+        progress: Progress | None = None,
     ) -> MixtureEntropy:
-        """Integrate the mixture's differential entropy, or a correction of it, by Monte Carlo.
+        """Integrate the differential entropy, or a correction of it; see `mixture_entropy`."""
+        return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress)
 
-        Averages log(q(T) / phi(Z)) over T = centre + Z in place of log q(T): the same mean up to
-        the known h(Z), and a variance that vanishes where components are far apart. Every
-        component gets two independent draws a pass (or, where fewer will do, a random subset of
-        the components does), which removes the variance between components and leaves an unbiased
-        estimate of the variance that remains.
+    def likeness(
+        self, points: NDArray[np.float64], count: int
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return log2 kernel sums of a coarse likeness of the mixture; see `TreeSums.likeness`."""
+        return self._tree_sums.likeness(points, count)
+
+    def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the distinct centres, or those with weights, and their weights, which sum to 1."""
+        if self.weights is not None:
+            return self.centres, self.weights
+        if self._distinct is None:
+            return self.centres, np.full(self.n, 1.0 / self.n)
+        return self.centres[self._distinct[0]], self._copies / self.n
+
+    def neighbours(self) -> NDArray[np.intp]:
+        """Return the numbers of all components, neighbours side by side."""
+        if self._distinct is None:
+            return self._tree.order
+        return np.argsort(self._tree.place[self._distinct[1]], kind="stable")
+
+    @cached_property
+    def kernels(self) -> KernelSums:
+        """What sums the kernels, on the device asked for."""
+        if self._accelerator is None:
+            return self._tree_sums
+        return self._accelerator(self._tree, self._samples_in_places)
+
+    def left_out(self, components: NDArray[np.intp]) -> LeftOut:
+        """Return how to leave out these components, of equal weight or each in a place of its own.
 
         Parameters
         ----------
-        tolerance : float
-            Standard error of the statistic to reach, in nats.
-        max_draws : int
-            Most draws to spend; the result says whether they were enough.
-        rng : numpy.random.Generator
-            Where the draws come from.
-        statistic : {"plug-in", "leave-one-out", "miller-madow", "jackknife"}
-            What to integrate, with ``r_ji`` the share of centre i in the density at S_j + Z and
-            ``N_eff = sum_j E r_jj``: the mixture's entropy h; the cross-entropy
-            ``-(1/n) sum_j E log q_{-j}(S_j + Z)`` to the mixture of the other centres;
-            ``h + (N_eff - 1)/(2n)``; or the closed-form jackknife
-            ``h + (n-1) log(n/(n-1)) + (1/n) sum_j E sum_{i != j} log(1 - r_ji)``.
-
-        Returns
-        -------
-        MixtureEntropy
-            In nats.
-
-        References
-        ----------
-        Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019,
-        supplement, estimator (18) and Theorem 7. The control variate is ours (mean squared error
-        at most ``mmse(C | C + Z) / (sigma^2 n n_MC) <= dim / (n n_MC)``, by Poincare's inequality
-        within each component), and so are the other statistics.
+        components : ndarray of shape (m,)
+            Their numbers.
         """
-        check_choice("statistic", statistic, STATISTICS)
-        safe = self._single_precision_error <= 0.1 * tolerance
-        precision: Precision = "single" if safe else "double"
-        place = self._tiles(precision).place
+        if self._distinct is None:
+            return LeftOut(self._tree.place[components], np.full(len(components), np.inf))
+        places = self._distinct[1][components]
+        copies = self._copies[places]
+        with np.errstate(divide="ignore"):
+            more = -np.log2(1.0 - 1.0 / copies)
+        return LeftOut(self._tree.place[places], more)
 
-        def draw(components: NDArray[np.intp], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-            """Return the statistic, log(q/phi), log(q_{-j}/phi) and r_jj, in columns."""
-            offsets = noise / math.sqrt(2.0 * _LN2)
-            own = np.einsum("ij,ij->i", offsets, offsets)
-            removals = np.empty(len(own)) if statistic == "jackknife" else None
-            queries = self._scaled[components] + offsets
-            others = self._log2_sums(queries, precision, place[components], own, removals)
-            ratio = np.logaddexp2(others + own, 0.0)
-            own_share = np.exp2(-ratio)
-            plug_in = _LN2 * (ratio - math.log2(self.n))
-            left_out = _LN2 * (others + own - math.log2(max(self.n - 1, 1)))
-            columns = {
-                "plug-in": plug_in,
-                "leave-one-out": left_out,
-                "miller-madow": plug_in - 0.5 * own_share,
-                "jackknife": plug_in if removals is None else plug_in - removals,
-            }
-            return np.column_stack([columns[statistic], plug_in, left_out, own_share])
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        """Which centres to keep, and which of those each one equals; None to keep all."""
+        return None if self.weights is not None else distinct_rows(self.centres)
 
-        found = integrate_by_pairs(draw, self.n, self.dim, tolerance, max_draws, rng)
-        noise_entropy = gaussian_entropy(self.dim, self.sigma)
-        target, plug_in, left_out, own_share = (float(mean) for mean in found.means)
-        return MixtureEntropy(
-            value=noise_entropy - target + _constant_of(statistic, self.n),
-            standard_error=found.standard_error,
-            n_draws=found.n_draws,
-            converged=found.converged,
-            plug_in=noise_entropy - plug_in,
-            leave_one_out=noise_entropy - left_out,
-            effective_components=self.n * own_share,
-        )
+    @cached_property
+    def _copies(self) -> NDArray[np.float64]:
+        kept, index = self._distinct or (np.arange(self.n), np.arange(self.n))
+        return np.bincount(index, minlength=len(kept)).astype(np.float64)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        if self.weights is not None:
+            return Tree(self.centres, self._log2_weights, self.sigma)
+        if self._distinct is None:
+            return Tree(self.centres, np.full(self.n, -math.log2(self.n)), self.sigma)
+        log2_weights = np.log2(self._copies) - math.log2(self.n)
+        return Tree(self.centres[self._distinct[0]], log2_weights, self.sigma)
+
+    @cached_property
+    def _tree_sums(self) -> TreeSums:
+        return TreeSums(self._tree, self._samples_in_places, threads_for(self.n_jobs))
+
+    @property
+    def _samples_in_places(self) -> int:
+        """How many samples share centres; 0 where they do not."""
+        return self.n if self._distinct is not None else 0
+
+    def _log_rest(self) -> NDArray[np.float64] | float:
+        """Return the log of all weights but each component's own."""
+        if self.weights is None:
+            return math.log1p(-1.0 / self.n)
+        rest = 1.0 - self.weights
+        heavy = int(np.argmax(self.weights))
+        rest[heavy] = np.delete(self.weights, heavy).sum()
+        return np.asarray(np.log(rest))
 
     @property
     def _log_normaliser(self) -> float:
         return float(self.dim * (0.5 * math.log(2.0 * math.pi) + math.log(self.sigma)))
 
-    @property
-    def _single_precision_error(self) -> float:
-        """Worst error in nats of a log-density in single precision, a few deviations out.
-
-        Coordinates of size R round to R 2^-24; the squared distance of a point sqrt(dim)
-        deviations away is then off by at most 4 R dim 2^-24 (Cauchy-Schwarz), and its sum over
-        dim axes by at most dim + 2 roundings.
-        """
-        coordinates = 4.0 * _LN2 * float(np.abs(self._scaled).max()) * self.dim
-        return float((coordinates + 0.5 * self.dim * (self.dim + 2)) * 2.0**-24)
-
-    @cached_property
-    def _double_tiles(self) -> Tiles:
-        return tile(self._scaled)
-
-    @cached_property
-    def _single_tiles(self) -> Tiles:
-        return self._double_tiles.astype(np.float32)
-
-    def _tiles(self, precision: Precision) -> Tiles:
-        return self._single_tiles if precision == "single" else self._double_tiles
-
-    def _log2_sums(
-        self,
-        queries: NDArray[np.float64],
-        precision: Precision,
-        excluded: NDArray[np.int64] | None = None,
-        own_distance: NDArray[np.float64] | None = None,
-        removals: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return log2 of the kernel sums at scaled queries; fill `removals` where it is given."""
-        tiles = self._tiles(precision)
-        queries = np.ascontiguousarray(queries, dtype=_DTYPE[precision])
-        if excluded is None:
-            excluded = np.full(len(queries), -1, dtype=np.int64)
-        reach = _REACH[precision] + math.log2(self.n)
-        centres = (tiles.values, tiles.counts, tiles.low, tiles.high)
-        out = np.empty(len(queries))
-
-        def work(start: int) -> None:
-            part = slice(start, start + _CHUNK)
-            asked = (queries[part], *centres, excluded[part])
-            if removals is None or own_distance is None:
-                log2_kernel_sums(*asked, reach, out[part])
-            else:
-                removal_sums(*asked, own_distance[part], reach, out[part], removals[part])
-
-        starts = range(0, len(queries), _CHUNK)
-        threads = min(len(starts), _threads())
-        if threads > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(work, starts))
-        else:
-            for start in starts:
-                work(start)
-        return out
+    def _check_points(self, points: ArrayLike) -> NDArray[np.float64]:
+        queries = check_samples(points, name="points", minimum=1)
+        if queries.shape[1] != self.dim:
+            raise ValueError(
+                f"`points` must have {self.dim} columns, as the centres do; got {queries.shape[1]}."
+            )
+        # compiled code would be made anew for an array that is not to be written to
+        return queries if queries.flags.writeable else queries.copy()
 
 
-def _constant_of(statistic: Statistic, n: int) -> float:
-    """Return the part of a statistic that needs no draws."""
-    if statistic == "miller-madow":
-        return -0.5 / n
-    if statistic == "jackknife" and n > 1:
-        return (n - 1) * math.log1p(1.0 / (n - 1))
-    return 0.0
+def check_tolerance(tolerance: float) -> float:
+    """Return a tolerance for log-densities that double precision can give."""
+    number = check_positive("tolerance", tolerance)
+    if number < _FINEST:
+        raise ValueError(
+            f"`tolerance` must be at least {_FINEST:g}, about what double precision can give; "
+            f"got {tolerance!r}."
+        )
+    return min(number, 0.1)
 
 
-def _threads() -> int:
-    """Return how many threads to use: numba's setting, which loky sets to 1 in worker processes."""
-    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+def _check_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"`weights` must hold real numbers; got dtype {array.dtype}.")
+    if array.shape != (n,):
+        raise ValueError(f"`weights` must have shape ({n},), one a centre; got {array.shape}.")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all() or array.min() < 0.0:
+        raise ValueError("`weights` must be finite and not negative.")
+    if not array.any():
+        raise ValueError("`weights` must have a positive sum; got zeros only.")
+    return array

@@ -1,40 +1,84 @@
-"""The engine: kernels a second of the log-density, with the threads that the environment sets."""
+"""The engine: pairs a second, dense and pruned, and what precision a second of entropy buys.
+
+With the threads that the environment sets.
+"""
 
 from __future__ import annotations
 
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
-from entbench.mixture import GaussianMixture, Precision
+from entbench.mixture import GaussianMixture, Method
 
-N = 20_000
-QUERIES = 4096
+ROUNDS = 5
 
 
-class LogDensity:
-    """Pairs of points a second, on a cube filled evenly (nothing to skip) and on its corners."""
+def corners(n: int, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return samples near the corners of the cube, as those of a saturated layer."""
+    return rng.choice([-1.0, 1.0], (n, d)) * (1 - 0.02 * np.abs(rng.normal(size=(n, d))))
 
-    params = (["uniform", "corners"], [1, 5, 10], ["single", "double"])
-    param_names = ("centres", "d", "precision")
 
-    def setup(self, kind: str, d: int, precision: Precision) -> None:
+class DensePairs:
+    """Pairs of points a second where nothing is out of reach, all of them summed."""
+
+    params = ([3, 5, 10], [1e-5, 1e-9])
+    param_names = ("d", "tolerance")
+    n, queries, sigma = 20_000, 8192, 1.0
+    method: Method = "dense"
+
+    def setup(self, d: int, tolerance: float) -> None:
         rng = np.random.default_rng(0)
-        if kind == "uniform":
-            centres = rng.uniform(-1, 1, (N, d))
-        else:
-            centres = rng.choice([-1.0, 1.0], (N, d)) * (1 - 0.02 * np.abs(rng.normal(size=(N, d))))
-        self.mixture = GaussianMixture(centres, 0.1)
-        self.points = centres[:QUERIES] + 0.1 * rng.standard_normal((QUERIES, d))
-        self.mixture.log_density(self.points[:64], precision)
+        self.mixture = GaussianMixture(self.centres(d, rng), self.sigma)
+        noise = rng.standard_normal((self.queries, d))
+        self.points = self.mixture.centres[: self.queries] + self.sigma * noise
+        self.mixture.log_density(self.points, tolerance, self.method)
 
-    def track_pairs_per_second(self, kind: str, d: int, precision: Precision) -> float:
+    def centres(self, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return samples from the cube."""
+        return rng.uniform(-1, 1, (self.n, d))
+
+    def track_pairs_per_second(self, d: int, tolerance: float) -> float:
         best = np.inf
-        for _ in range(5):
+        for _ in range(ROUNDS):
             start = time.perf_counter()
-            self.mixture.log_density(self.points, precision)
+            self.mixture.log_density(self.points, tolerance, self.method)
             best = min(best, time.perf_counter() - start)
-        return N * QUERIES / best
+        return self.n * self.queries / best
+
+    track_pairs_per_second.unit = "pairs/s"  # type: ignore[attr-defined]
 
 
-LogDensity.track_pairs_per_second.unit = "pairs/s"  # type: ignore[attr-defined]
+class PrunedPairs(DensePairs):
+    """Pairs a second, visited or not, on the corners of the cube."""
+
+    n, sigma = 200_000, 0.1
+    method: Method = "pruned"
+
+    def centres(self, d: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return samples near the corners."""
+        return corners(self.n, d, rng)
+
+
+class Entropy:
+    """What a second of integration buys, the tree included: 1 / (standard error^2 seconds)."""
+
+    params = ([3, 5, 10], [0.005, 0.1, 0.5])
+    param_names = ("d", "sigma")
+
+    def setup(self, d: int, sigma: float) -> None:
+        self.signal = corners(50_000, d, np.random.default_rng(0))
+        self.integrate(2.0**-5, self.signal[:2000], sigma)
+
+    def integrate(self, tolerance: float, signal: NDArray[np.float64], sigma: float) -> float:
+        """Return the standard error reached."""
+        mixture = GaussianMixture(signal, sigma)
+        return mixture.entropy(tolerance, 10_000_000, np.random.default_rng(0)).standard_error
+
+    def track_precision_per_second(self, d: int, sigma: float) -> float:
+        start = time.perf_counter()
+        error = self.integrate(2e-3, self.signal, sigma)
+        return float(1.0 / (error**2 * (time.perf_counter() - start)))
+
+    track_precision_per_second.unit = "1/(nats^2 s)"  # type: ignore[attr-defined]

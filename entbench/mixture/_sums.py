@@ -1,0 +1,377 @@
+"""Sums of Gaussian kernels over a tree: threads, precision, and the choice of dense or pruned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+import numba
+import numpy as np
+
+from entbench.mixture._leaf import Plan, Scratch, make_scratch
+from entbench.mixture._tree import LEAF, OFFSET, RADIUS, Tree
+from entbench.mixture._walk import kernel_sums, nearest_leaves, posterior_sums, removal_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Method = Literal["auto", "dense", "pruned"]
+
+_LN2 = math.log(2.0)
+_CHUNK = 1024
+_PROBES = 64
+# What a visit to a node costs, in pairs: about, in few and in many dimensions.
+_NODE_COST = 16.0
+_AXIS_COST = 2.0
+# Below this tolerance single precision would almost always be redone in double.
+_SINGLE_FROM = 1e-6
+_LIKENESS_TOLERANCE = 1e-3
+# Relative errors of the polynomials for 2^f.
+_EXP2_ERROR = {np.float32: 3e-7, np.float64: 1e-16}
+
+
+class LeftOut(NamedTuple):
+    """A sample for each query to leave out.
+
+    Attributes
+    ----------
+    places : int64 array of shape (m,)
+        Where its centre stands in the tree; -1 for none.
+    more : float64 array of shape (m,)
+        ``log2(c / (c - 1))`` where c samples share the centre: infinite for one.
+    """
+
+    places: NDArray[np.int64]
+    more: NDArray[np.float64]
+
+    def take(self, which: NDArray[np.intp]) -> LeftOut:
+        """Return those for some of the queries."""
+        return LeftOut(self.places[which], self.more[which])
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Kernel sums at m points.
+
+    Attributes
+    ----------
+    log2 : ndarray of shape (m,)
+        log2 of ``sum_j w_j 2^(-|x - c_j|^2)``.
+    errors : ndarray of shape (m,)
+        Bounds of the sums' relative errors.
+    method : {"dense", "pruned"}
+        How they were found.
+    work : float
+        Pairs of points visited, or as many as would have cost the same, for a point on average.
+    """
+
+    log2: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    method: Method
+    work: float
+
+
+class PosteriorSums(NamedTuple):
+    """Posterior sums at m points; see `posterior_sums`."""
+
+    log2: NDArray[np.float64]
+    means: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    collisions: NDArray[np.float64]
+
+
+class KernelSums(Protocol):
+    """What sums kernels: the compiled walk over the tree, or an accelerator."""
+
+    def sums(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        method: Method = "auto",
+        left_out: LeftOut | None = None,
+    ) -> Sums:
+        """Return the sums at queries of shape (m, dim)."""
+
+    def removals(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        left_out: LeftOut,
+        own_distance: NDArray[np.float64],
+    ) -> tuple[Sums, NDArray[np.float64]]:
+        """Return the sums and what `removal_sums` writes."""
+
+
+class TreeSums:
+    """Kernel sums by compiled walks over a tree, on the CPU.
+
+    Parameters
+    ----------
+    tree : Tree
+        The centres.
+    samples : int
+        How many samples they stand for, where samples share centres; 0 where they do not.
+    threads : int
+        How many to use. Results do not depend on it.
+    """
+
+    def __init__(self, tree: Tree, samples: int, threads: int) -> None:
+        self._tree = tree
+        self._log2_copies = math.log2(samples) if samples else -1.0
+        self._threads = threads
+
+    def sums(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        method: Method = "auto",
+        left_out: LeftOut | None = None,
+    ) -> Sums:
+        """Return the sums at queries of shape (m, dim); see `KernelSums`."""
+        order = self._order(queries)
+        queries = queries[order]
+        out = _nothing(len(queries)) if left_out is None else left_out.take(order)
+        chosen = self._choose(queries, tolerance, out) if method == "auto" else method
+        dtype = _dtype(tolerance)
+        log2, errors, work = self._evaluate(queries, tolerance, chosen, out, dtype)
+        rest = np.flatnonzero(errors > tolerance)
+        if dtype is np.float32 and len(rest):
+            again = self._evaluate(queries[rest], tolerance, chosen, out.take(rest), np.float64)
+            log2[rest], errors[rest] = again[0], again[1]
+            work += 2.0 * again[2] * len(rest) / len(queries)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return Sums(log2[back], errors[back], chosen, work)
+
+    def removals(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        left_out: LeftOut,
+        own_distance: NDArray[np.float64],
+    ) -> tuple[Sums, NDArray[np.float64]]:
+        """Return the sums and what `removal_sums` writes; see `KernelSums`."""
+        dtype = _dtype(tolerance)
+        log2, removals, work = self._remove(queries, tolerance, left_out, own_distance, dtype)
+        errors = self._removal_errors(log2, tolerance, dtype)
+        rest = np.flatnonzero(errors > tolerance)
+        if dtype is np.float32 and len(rest):
+            part = (queries[rest], tolerance, left_out.take(rest), own_distance[rest])
+            log2[rest], removals[rest], again = self._remove(*part, np.float64)
+            errors[rest] = self._removal_errors(log2[rest], tolerance, np.float64)
+            work += 2.0 * again * len(rest) / len(queries)
+        return Sums(log2, errors, "pruned", work), removals
+
+    def _removal_errors(
+        self, log2: NDArray[np.float64], tolerance: float, dtype: type[np.floating]
+    ) -> NDArray[np.float64]:
+        radius = self._tree.nodes.facts[self._tree.nodes.links[:, OFFSET] >= 0, RADIUS].max()
+        spread = np.full(len(log2), radius)
+        return np.asarray(0.5 * tolerance + _rounding(log2, spread, self._tree, dtype))
+
+    def _remove(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        left_out: LeftOut,
+        own_distance: NDArray[np.float64],
+        dtype: type[np.floating],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Return log2 sums, what `removal_sums` writes, and the work a query."""
+        log2, removals = np.empty(len(queries)), np.empty(len(queries))
+        plan = Plan(1.0 / self._tree.unit, 0.5 * tolerance, True, self._log2_copies, 0)
+
+        def work(part: slice, scratch: Scratch) -> None:
+            removal_sums(
+                queries[part],
+                self._tree.nodes,
+                self._tree.values(dtype),
+                plan,
+                left_out.places[part],
+                left_out.more[part],
+                scratch,
+                own_distance[part],
+                log2[part],
+                removals[part],
+            )
+
+        return log2, removals, self._over_chunks(work, len(queries), dtype, record=True)
+
+    def likeness(self, queries: NDArray[np.float64], count: int) -> tuple[Any, float]:
+        """Return log2 sums at queries of a coarse likeness of the mixture, and the work a query.
+
+        Nodes of at most `count` centres, and leaves, are replaced by one Gaussian each; nodes out
+        of reach are left out. The sums are a function of the point alone.
+        """
+        log2, spent, spread = (np.empty(len(queries)) for _ in range(3))
+        plan = Plan(1.0 / self._tree.unit, _LIKENESS_TOLERANCE, False, -1.0, count)
+        order = self._order(queries)
+        queries = queries[order]
+        none = _nothing(len(queries))
+
+        def work(part: slice, scratch: Scratch) -> None:
+            kernel_sums(
+                queries[part],
+                self._tree.nodes,
+                self._tree.values(np.float32),
+                plan,
+                none.places[part],
+                none.more[part],
+                scratch,
+                log2[part],
+                spent[part],
+                spread[part],
+            )
+
+        visited = self._over_chunks(work, len(queries), np.float32)
+        values = np.empty_like(log2)
+        values[order] = log2
+        return values, visited
+
+    def posterior(self, queries: NDArray[np.float64], tolerance: float) -> PosteriorSums:
+        """Return posterior sums at queries of shape (m, dim), in double precision."""
+        m, dim = queries.shape
+        found = PosteriorSums(np.empty(m), np.empty((m, dim)), np.empty(m), np.empty(m))
+        plan = Plan(1.0 / self._tree.unit, tolerance, True, self._log2_copies, 0)
+
+        def work(part: slice, scratch: Scratch) -> None:
+            posterior_sums(
+                queries[part],
+                self._tree.nodes,
+                self._tree.values(np.float64),
+                plan,
+                scratch,
+                *(array[part] for array in found),
+            )
+
+        self._over_chunks(work, m, np.float64, record=True)
+        return found
+
+    def _evaluate(
+        self,
+        queries: NDArray[np.float64],
+        tolerance: float,
+        method: Method,
+        left_out: LeftOut,
+        dtype: type[np.floating],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Return log2 sums, bounds of their relative errors, and the work a query."""
+        log2, spent, spread = (np.empty(len(queries)) for _ in range(3))
+        truncation = 0.0 if method == "dense" else 0.5 * tolerance
+        plan = Plan(1.0 / self._tree.unit, truncation, False, -1.0, 0)
+        values = self._tree.values(dtype)
+
+        def work(part: slice, scratch: Scratch) -> None:
+            kernel_sums(
+                queries[part],
+                self._tree.nodes,
+                values,
+                plan,
+                left_out.places[part],
+                left_out.more[part],
+                scratch,
+                log2[part],
+                spent[part],
+                spread[part],
+            )
+
+        visited = self._over_chunks(work, len(queries), dtype)
+        return log2, spent + _rounding(log2, spread, self._tree, dtype), visited
+
+    def _choose(self, queries: NDArray[np.float64], tolerance: float, left_out: LeftOut) -> Method:
+        """Compare the cost of walks at a few queries to that of all pairs."""
+        if len(self._tree.order) <= 2 * LEAF:
+            return "dense"
+        if len(queries) <= 2 * _PROBES:
+            return "pruned"
+        probes = np.linspace(0, len(queries) - 1, _PROBES).astype(np.intp)
+        part = left_out.take(probes)
+        work = self._evaluate(queries[probes], tolerance, "pruned", part, _dtype(tolerance))[2]
+        return "pruned" if work < len(self._tree.order) else "dense"
+
+    def _order(self, queries: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return an order in which neighbours follow each other, so that caches serve them."""
+        plan = Plan(1.0 / self._tree.unit, 0.0, False, -1.0, 0)
+        siblings = make_scratch(1, 0, np.float32).siblings
+        leaves = np.empty(len(queries), dtype=np.int64)
+        nearest_leaves(queries, self._tree.nodes, plan, siblings, leaves)
+        return np.argsort(leaves, kind="stable")
+
+    def _over_chunks(
+        self,
+        work: Callable[[slice, Scratch], None],
+        m: int,
+        dtype: type[np.floating],
+        record: bool = False,
+    ) -> float:
+        """Do the work for all queries, chunk by chunk in threads; return the work a query."""
+        dim = self._tree.dim
+        leaves = int(np.count_nonzero(self._tree.nodes.links[:, OFFSET] >= 0)) if record else 0
+
+        def do(start: int) -> NDArray[Any]:
+            scratch = make_scratch(dim, leaves, dtype)
+            work(slice(start, start + _CHUNK), scratch)
+            return np.asarray(scratch.counts[:2])
+
+        starts = range(0, m, _CHUNK)
+        pairs, nodes = np.sum(in_threads(do, starts, self._threads), axis=0)
+        return float(pairs + nodes * (_NODE_COST + _AXIS_COST * dim)) / m
+
+
+def in_threads(
+    do: Callable[[int], NDArray[Any]], starts: range, threads: int
+) -> list[NDArray[Any]]:
+    """Map `do` over `starts`; an interrupt drops what has not begun."""
+    if min(threads, len(starts)) <= 1:
+        return [do(start) for start in starts]
+    pool = ThreadPoolExecutor(min(threads, len(starts)))
+    try:
+        return list(pool.map(do, starts))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def threads_for(n_jobs: int | None) -> int:
+    """Return how many threads to use.
+
+    Where `n_jobs` is None: numba's setting, which loky sets to 1 in worker processes.
+    """
+    if n_jobs is None:
+        return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    return int(numba.config.NUMBA_DEFAULT_NUM_THREADS) if n_jobs == -1 else n_jobs  # type: ignore[attr-defined]
+
+
+def _dtype(tolerance: float) -> type[np.floating]:
+    return np.float32 if tolerance >= _SINGLE_FROM else np.float64
+
+
+def _nothing(m: int) -> LeftOut:
+    return LeftOut(np.full(m, -1, dtype=np.int64), np.zeros(m))
+
+
+def _rounding(
+    log2: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    tree: Tree,
+    dtype: type[np.floating],
+) -> NDArray[np.float64]:
+    """Return bounds of the relative errors of sums by rounding, to first order.
+
+    A squared distance D^2 between a query and a centre of a leaf of radius R is off by
+    ``(dim + 2) u D^2`` by its own sum, u the unit roundoff, and by ``4 D (D + R) u`` by its
+    coordinates. The terms' mean of ``D^2 - log2 w`` is at most ``log2 n`` above minus the log2 of
+    their sum (their entropy is at most log2 n), and just below it for equal weights (Gibbs).
+    """
+    dim = tree.dim
+    unit = float(np.finfo(dtype).eps) / 2.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        bits = np.maximum(-log2, 0.0) + tree.weight_bits
+        distance = (dim + 6.0) * bits + 4.0 * np.sqrt(bits * spread)
+    lanes = LEAF / 16.0 + 8.0
+    errors = unit * (_LN2 * distance + lanes) + _EXP2_ERROR[dtype]
+    # infinitely far in this precision, or nothing left to sum
+    double = dtype is np.float64
+    return np.where(np.isfinite(log2), errors, 0.0 if double else np.inf)
