@@ -144,7 +144,7 @@ class TestSamplePropagation:
         ("params", "message"),
         [
             ({"tolerance": 0.0}, "`tolerance` must be a finite number > 0"),
-            ({"max_draws": 1}, "`max_draws` must be an integer >= 2"),
+            ({"max_draws": 1}, "`max_draws` must be an integer >= 4"),
             ({"random_state": -1}, "`random_state` must be an integer >= 0"),
         ],
     )
