@@ -407,8 +407,13 @@ def _plan(
         for chain in itertools.combinations(rungs[1:], length)
     ]
     plans = [_levels_of(chain, control) for chain in chains]
-    best = min(plans, key=lambda levels: sum(level.price for level in levels))
-    return best, _goal(best, tolerance, left), len(components)
+
+    def cost(levels: list[_Level]) -> tuple[float, float]:
+        """Return first what the budget leaves to be wished for, then the work."""
+        return _goal(levels, tolerance, left), sum(level.price for level in levels)
+
+    best = min(plans, key=cost)
+    return best, cost(best)[0], len(components)
 
 
 def _goal(levels: list[_Level], tolerance: float, max_draws: int) -> float:

@@ -4,13 +4,16 @@ Distances are in units in which the Gaussian kernel is 2^(-squared distance). A 
 largest term that it met first, and sums relative to it, so that nothing overflows and a far query
 does not underflow.
 
-numba keeps the code compiled from `_walk` on disk, and makes it anew where `_walk` has changed,
-not where only this file has.
+What numba keeps on disk of the compiled walks is made anew where any file that goes into them has
+changed, see `kept`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
@@ -175,10 +178,30 @@ def _exp2_for(x: Any) -> Callable[[Any], Any]:
 # references: it is atomic, and took ten times as long as the arithmetic of a walk. Nothing here
 # makes or keeps an array.
 _FAST = {"nnan", "nsz", "contract", "arcp", "reassoc"}
-njit: Any = numba.njit  # its type knows no "_nrt"
-compiled = njit(fastmath=_FAST, nogil=True, _nrt=False)
+_njit: Any = numba.njit  # its type knows no "_nrt"
+compiled = _njit(fastmath=_FAST, nogil=True, _nrt=False)
 # For what a walk does at every node: a call would copy every field of its arguments.
-inlined = njit(fastmath=_FAST, nogil=True, _nrt=False, inline="always")
+inlined = _njit(fastmath=_FAST, nogil=True, _nrt=False, inline="always")
+
+
+_SOURCES = ["_leaf.py", "_node.py", "_tree.py", "_vectors.py", "_walk.py"]
+
+
+@cache
+def _digest() -> str:
+    folder = Path(__file__).parent
+    text = b"".join((folder / name).read_bytes() for name in _SOURCES)
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def kept(function: Callable[..., None]) -> Any:
+    """Compile a function that Python calls, and keep it on disk.
+
+    numba looks only at the file that a function stands in to tell whether what it kept is still
+    good. So the name it is kept under tells all the files.
+    """
+    function.__qualname__ += f"-{_digest()}"
+    return _njit(nogil=True, cache=True, _nrt=False)(function)
 
 
 @compiled
@@ -225,7 +248,7 @@ def _add_axes(query: Any, values: Any, first: int, width: int, distances: Any) -
 
 
 @compiled
-def _least(distances: Any, width: int) -> Any:
+def least_of(distances: Any, width: int) -> Any:
     least = distances[0]
     for k in range(width):
         least = min(least, distances[k])
@@ -351,7 +374,7 @@ def add_leaf_with_care(
     distances, state, counts = scratch.distances, scratch.state, scratch.counts
     counts[PAIRS] += width
     top = nodes.facts[leaf, LOG2_TOP]
-    least = np.float64(_least(distances, width)) - top
+    least = np.float64(least_of(distances, width)) - top
     if least == np.inf:
         return
     if least < state[REFERENCE] - HEADROOM:

@@ -13,6 +13,7 @@ import numpy as np
 
 from entbench.mixture._leaf import Plan, Scratch, make_scratch
 from entbench.mixture._tree import LEAF, OFFSET, RADIUS, Tree
+from entbench.mixture._vectors import GROUP
 from entbench.mixture._walk import kernel_sums, nearest_leaves, posterior_sums, removal_sums
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _AXIS_COST = 2.0
 # Below this tolerance single precision would almost always be redone in double.
 _SINGLE_FROM = 1e-6
 _LIKENESS_TOLERANCE = 1e-3
+_CACHE = 2**20  # bytes
 # Relative errors of the polynomials for 2^f.
 _EXP2_ERROR = {np.float32: 3e-7, np.float64: 1e-16}
 
@@ -131,7 +133,7 @@ class TreeSums:
         left_out: LeftOut | None = None,
     ) -> Sums:
         """Return the sums at queries of shape (m, dim); see `KernelSums`."""
-        order = self._order(queries)
+        order = self._order(queries, method)
         queries = queries[order]
         out = _nothing(len(queries)) if left_out is None else left_out.take(order)
         chosen = self._choose(queries, tolerance, out) if method == "auto" else method
@@ -208,7 +210,7 @@ class TreeSums:
         """
         log2, spent, spread = (np.empty(len(queries)) for _ in range(3))
         plan = Plan(1.0 / self._tree.unit, _LIKENESS_TOLERANCE, False, -1.0, count)
-        order = self._order(queries)
+        order = self._order(queries, "pruned")
         queries = queries[order]
         none = _nothing(len(queries))
 
@@ -292,8 +294,10 @@ class TreeSums:
         work = self._evaluate(queries[probes], tolerance, "pruned", part, _dtype(tolerance))[2]
         return "pruned" if work < len(self._tree.order) else "dense"
 
-    def _order(self, queries: NDArray[np.float64]) -> NDArray[np.intp]:
+    def _order(self, queries: NDArray[np.float64], method: Method) -> NDArray[np.intp]:
         """Return an order in which neighbours follow each other, so that caches serve them."""
+        if method == "dense" or self._tree.size * 4 < _CACHE:
+            return np.arange(len(queries))
         plan = Plan(1.0 / self._tree.unit, 0.0, False, -1.0, 0)
         siblings = make_scratch(1, 0, np.float32).siblings
         leaves = np.empty(len(queries), dtype=np.int64)
@@ -309,14 +313,16 @@ class TreeSums:
     ) -> float:
         """Do the work for all queries, chunk by chunk in threads; return the work a query."""
         dim = self._tree.dim
+        # some for every thread, in whole groups
+        chunk = min(-(-m // (4 * self._threads * GROUP)) * GROUP, _CHUNK)
         leaves = int(np.count_nonzero(self._tree.nodes.links[:, OFFSET] >= 0)) if record else 0
 
         def do(start: int) -> NDArray[Any]:
             scratch = make_scratch(dim, leaves, dtype)
-            work(slice(start, start + _CHUNK), scratch)
+            work(slice(start, start + chunk), scratch)
             return np.asarray(scratch.counts[:2])
 
-        starts = range(0, m, _CHUNK)
+        starts = range(0, m, chunk)
         pairs, nodes = np.sum(in_threads(do, starts, self._threads), axis=0)
         return float(pairs + nodes * (_NODE_COST + _AXIS_COST * dim)) / m
 

@@ -89,8 +89,8 @@ class Tree:
         start, stop, low, high, leaf = _grow(
             self._centres, self.order, _WIDEST * sigma, min(max(n * dim // 2**20, 1), 32)
         )
-        self._log2_weights = log2_weights[self.order]
         equal = log2_weights.min() == log2_weights.max()
+        self._log2_weights = log2_weights if equal else log2_weights[self.order]
         self.weight_bits = 0.0 if equal else math.log2(n)
         links = (start, stop, _skips(leaf))
         middle, log2_mass, log2_top, moments = _all_moments(
@@ -98,7 +98,7 @@ class Tree:
         )
         sizes = np.where(leaf, -(-(stop - start) // LANES) * LANES * (dim + 1), 0)
         ends = np.cumsum(sizes)
-        self._size = int(ends[-1])
+        self.size = int(ends[-1])
         # E|x|^3 <= sqrt(E|x|^2 E|x|^4)
         remainder = np.sqrt(moments.second * moments.fourth) / 6.0
         variance = np.einsum("iaa->ia", moments.covariance)
@@ -145,7 +145,7 @@ class Tree:
         log2 of the weight, infinite in places that hold no centre.
         """
         if dtype not in self.blocks:
-            values = np.empty(self._size, dtype=dtype)
+            values = np.empty(self.size, dtype=dtype)
             _fill_blocks(self._centres, self._log2_weights, self.nodes, 1.0 / self.unit, values)
             self.blocks[dtype] = values
         return self.blocks[dtype]

@@ -84,6 +84,7 @@ class _Vectors:
         single = self.bits == 32
         low, high, digits = (-125.0, 127.0, 23) if single else (-1021.0, 1023.0, 52)
         x = self.call("minnum", self.call("maxnum", x, self.constant(low)), self.constant(high))
+        # not by adding and subtracting a large number: fast-math would fold that away
         nearest = self.call("rint", x)
         rest = builder.fsub(x, nearest)
         highest, *lower = reversed(SINGLE if single else DOUBLE)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from entbench.mixture._leaf import (
-    DEEPEST,
     PAIRS,
     RECORDED,
     REFERENCE,
@@ -24,9 +23,10 @@ from entbench.mixture._leaf import (
     compiled,
     exp2,
     holds,
+    kept,
+    least_of,
     localise,
     measure,
-    njit,
     width_of,
 )
 from entbench.mixture._node import add_likeness, descend, visit
@@ -87,11 +87,14 @@ def _sum_all(
 ) -> None:
     """Sum all terms for up to GROUP queries together, into `scratch.group`."""
     many = len(queries)
-    homes = scratch.siblings[DEEPEST - GROUP :]
+    scratch.inverse[:] = 1.0
+    scratch.group[:] = 0.0
     for row in range(many):
         left_out = (places[row], more[row])
-        homes[row] = _begin(queries[row], nodes, values, plan, left_out, scratch)[0]
-        _keep(scratch, row)
+        home = descend(queries[row], nodes, plan, scratch.siblings)[0]
+        width = measure(queries[row], nodes, values, home, plan, left_out, scratch)
+        top = nodes.facts[home, LOG2_TOP]
+        scratch.group[row, 1] = np.float64(least_of(scratch.distances, width)) - top
     group, offsets, totals = scratch.group, scratch.offsets, scratch.totals
     for leaf in range(len(nodes.links)):
         first = nodes.links[leaf, OFFSET]
@@ -106,8 +109,6 @@ def _sum_all(
         scratch.counts[PAIRS] += width * many
         for row in range(many):
             total = np.float64(totals[row])
-            if homes[row] == leaf:
-                continue
             if total < SUSPECT and not holds(nodes, leaf, places[row]):
                 group[row, 0] += total
                 group[row, 3] += total * nodes.facts[leaf, RADIUS]
@@ -118,7 +119,7 @@ def _sum_all(
             _keep(scratch, row)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kept
 def kernel_sums(
     queries: Any,
     nodes: Any,
@@ -182,7 +183,7 @@ def _rest_of_series(
     return rest
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kept
 def removal_sums(
     queries: Any,
     nodes: Any,
@@ -241,7 +242,7 @@ def removal_sums(
         removals[i] = removal
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kept
 def posterior_sums(
     queries: Any,
     nodes: Any,
@@ -303,7 +304,7 @@ def posterior_sums(
         variances[i] = max(variance, 0.0) / plan.per_unit**2
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kept
 def nearest_leaves(queries: Any, nodes: Any, plan: Any, siblings: Any, out: Any) -> None:
     """Write the leaf near to each query where a walk begins."""
     for i in range(queries.shape[0]):
