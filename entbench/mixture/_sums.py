@@ -23,6 +23,7 @@ Method = Literal["auto", "dense", "pruned"]
 
 _LN2 = math.log(2.0)
 _CHUNK = 1024
+_CHUNK_PAIRS = 2e6
 _PROBES = 64
 # What a visit to a node costs, in pairs: about, in few and in many dimensions.
 _NODE_COST = 16.0
@@ -313,8 +314,9 @@ class TreeSums:
     ) -> float:
         """Do the work for all queries, chunk by chunk in threads; return the work a query."""
         dim = self._tree.dim
-        # some for every thread, in whole groups
-        chunk = min(-(-m // (4 * self._threads * GROUP)) * GROUP, _CHUNK)
+        # many for every thread, whose cores are not equally fast; but none too small to be worth it
+        wanted = max(m / (16 * self._threads), _CHUNK_PAIRS / len(self._tree.order))
+        chunk = min(math.ceil(wanted / GROUP) * GROUP, _CHUNK)
         leaves = int(np.count_nonzero(self._tree.nodes.links[:, OFFSET] >= 0)) if record else 0
 
         def do(start: int) -> NDArray[Any]:

@@ -61,7 +61,7 @@ def draw(dense: Axes, entropy: Axes) -> None:
     for name, label in SHOWN.items():
         rate = costs[name][100_000] / 100_000
         textbook = [draws * rate * n for n in SIZES]
-        entropy.loglog(SIZES, textbook, "--", color=COLORS[name], label=f"textbook at {label}")
+        entropy.loglog(SIZES, textbook, "--", color=COLORS[name], label=f"textbook with {label}")
     for sigma, marker in SIGMAS.items():
         seconds = [seconds_to_error(sigma, n) for n in SIZES]
         label = f"entbench, sigma = {sigma:g}"
