@@ -63,7 +63,8 @@ class SamplePropagation(EntropyEstimator):
     information of S and S+Z (`entbench.bounds.plug_in_bias_bounds`). Where ``log n`` is well below
     I(S; S+Z), the estimate is little more than ``log n + h(Z)``, its ceiling.
 
-    ``fit`` warns where ``n_eff`` is above n/2: the bias is then a quarter of a nat or more.
+    ``fit`` warns where ``n_eff`` is above n/2: the bias is then a quarter of a nat or more. That
+    covers every estimate within log 2 of the ceiling, since ``n_eff >= n exp(h_SP - ceiling)``.
 
     Cost: O(n dim log n) to sort the samples, once. A draw is one density of an n-component
     mixture: O(n dim) where all samples are within reach of each other, far less where they are

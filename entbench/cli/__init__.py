@@ -47,7 +47,8 @@ class _Group(click.Group):
             sys.exit(2)
         except KeyboardInterrupt:
             click.echo(
-                "entbench: interrupted; finished cells are stored, run again to go on.", err=True
+                "entbench: interrupted; a suite keeps its finished cells: run it again to go on.",
+                err=True,
             )
             sys.exit(_INTERRUPTED)
 

@@ -25,6 +25,7 @@ _LN2 = math.log(2.0)
 _CHUNK = 1024
 _CHUNK_PAIRS = 2e6
 _PROBES = 64
+_OFTEN = 0.3
 # What a visit to a node costs, in pairs: about, in few and in many dimensions.
 _NODE_COST = 16.0
 _AXIS_COST = 2.0
@@ -137,8 +138,7 @@ class TreeSums:
         order = self._order(queries, method)
         queries = queries[order]
         out = _nothing(len(queries)) if left_out is None else left_out.take(order)
-        chosen = self._choose(queries, tolerance, out) if method == "auto" else method
-        dtype = _dtype(tolerance)
+        chosen, dtype = self._choose(queries, tolerance, method, out)
         log2, errors, work = self._evaluate(queries, tolerance, chosen, out, dtype)
         rest = np.flatnonzero(errors > tolerance)
         if dtype is np.float32 and len(rest):
@@ -284,16 +284,23 @@ class TreeSums:
         visited = self._over_chunks(work, len(queries), dtype)
         return log2, spent + _rounding(log2, spread, self._tree, dtype), visited
 
-    def _choose(self, queries: NDArray[np.float64], tolerance: float, left_out: LeftOut) -> Method:
-        """Compare the cost of walks at a few queries to that of all pairs."""
-        if len(self._tree.order) <= 2 * LEAF:
-            return "dense"
-        if len(queries) <= 2 * _PROBES:
-            return "pruned"
+    def _choose(
+        self, queries: NDArray[np.float64], tolerance: float, method: Method, left_out: LeftOut
+    ) -> tuple[Method, type[np.floating]]:
+        """Choose method and precision by walks at a few of the queries."""
+        few = len(self._tree.order) <= 2 * LEAF
+        unsure: Method = "dense" if few else "pruned"
+        chosen, dtype = unsure if method == "auto" else method, _dtype(tolerance)
+        if len(queries) <= 2 * _PROBES or (few and dtype is np.float64):
+            return chosen, dtype
         probes = np.linspace(0, len(queries) - 1, _PROBES).astype(np.intp)
         part = left_out.take(probes)
-        work = self._evaluate(queries[probes], tolerance, "pruned", part, _dtype(tolerance))[2]
-        return "pruned" if work < len(self._tree.order) else "dense"
+        _, errors, work = self._evaluate(queries[probes], tolerance, "pruned", part, dtype)
+        if method == "auto" and not few:
+            chosen = "pruned" if work < len(self._tree.order) else "dense"
+        # where much would be done again in double precision, all of it is at once
+        often = np.mean(errors > tolerance) > _OFTEN
+        return chosen, np.float64 if often else dtype
 
     def _order(self, queries: NDArray[np.float64], method: Method) -> NDArray[np.intp]:
         """Return an order in which neighbours follow each other, so that caches serve them."""
