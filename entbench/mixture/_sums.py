@@ -293,7 +293,8 @@ class TreeSums:
         chosen, dtype = unsure if method == "auto" else method, _dtype(tolerance)
         if len(queries) <= 2 * _PROBES or (few and dtype is np.float64):
             return chosen, dtype
-        probes = np.linspace(0, len(queries) - 1, _PROBES).astype(np.intp)
+        some = min(_PROBES, len(queries) // 16)
+        probes = np.linspace(0, len(queries) - 1, some).astype(np.intp)
         part = left_out.take(probes)
         _, errors, work = self._evaluate(queries[probes], tolerance, "pruned", part, dtype)
         if method == "auto" and not few:
