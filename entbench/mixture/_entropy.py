@@ -45,6 +45,8 @@ _PILOT_PAYS = 8
 # level would be below so many pairs, none.
 _LIKENESSES = (1, 2048, 16384)
 _LEVELS_PAY = 1e9
+# Of the squared tolerance: a level that the pilot saw no variance in is not worth the whole budget.
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -99,53 +101,7 @@ def mixture_entropy(
     statistic: Statistic = "plug-in",
     progress: Progress | None = None,
 ) -> MixtureEntropy:
-    """Integrate a mixture's differential entropy, or a correction of it.
-
-    In one and two dimensions the entropy is integrated by quadrature where `max_draws` points are
-    enough. Otherwise, and for what a correction adds to it, by Monte Carlo: averages log(q(T) /
-    phi(Z)) over T = centre + Z in place of log q(T), with the same mean up to the known h(Z) and a
-    variance that vanishes where components are far apart; subtracts the multiple of the known
-    ``|Z|^2 / (2 sigma^2) - dim/2`` that a pilot finds best; takes draws in pairs Z and -Z; and
-    spreads them evenly over neighbouring components, see `integrate`.
-
-    Where that would be much work, q is compared to coarse likenesses of itself, in which one
-    Gaussian stands for a whole box of centres. Few draws give the mean of the log of their ratio,
-    many cheap ones that of the coarsest: multilevel Monte Carlo (Giles 2008), unbiased whatever
-    the likenesses.
-
-    Parameters
-    ----------
-    mixture : GaussianMixture
-        Whose entropy.
-    tolerance : float
-        Standard error of the statistic to reach, in nats.
-    max_draws : int
-        Most draws to spend; the result says whether they were enough.
-    rng : numpy.random.Generator
-        Where the draws come from.
-    statistic : {"plug-in", "leave-one-out", "miller-madow", "jackknife"}
-        What to integrate, with ``r_ji`` the share of centre i in the density at S_j + Z and
-        ``N_eff = sum_j E r_jj``: the mixture's entropy h; the cross-entropy
-        ``-(1/n) sum_j E log q_{-j}(S_j + Z)`` to the mixture of the other centres;
-        ``h + (N_eff - 1)/(2n)``; or the closed-form jackknife
-        ``h + (n-1) log(n/(n-1)) + (1/n) sum_j E sum_{i != j} log(1 - r_ji)``. All but the first
-        are statistics of samples: the components must not have weights.
-    progress : callable, optional
-        Called with the draws spent and the standard error at the level in work.
-
-    Returns
-    -------
-    MixtureEntropy
-        In nats.
-
-    References
-    ----------
-    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019,
-    supplement, estimator (18) and Theorem 7. The control variate is ours (mean squared error
-    at most ``mmse(C | C + Z) / (sigma^2 n n_MC) <= dim / (n n_MC)``, by Poincare's inequality
-    within each component), and so are the other statistics. Giles, "Multilevel Monte Carlo path
-    simulation", Operations Research 56 (2008).
-    """
+    """Integrate a mixture's entropy; see `GaussianMixture.entropy`."""
     check_choice("statistic", statistic, STATISTICS)
     tolerance = check_positive("tolerance", tolerance)
     max_draws = check_integer("max_draws", max_draws, minimum=4)
@@ -328,7 +284,7 @@ def _from_levels(
     totals, variance = np.zeros(4), 0.0
     for i, level in enumerate(levels):
         prices = sum(later.price for later in levels[i:])
-        share = level.price / prices if prices > 0.0 else 1.0
+        share = max(level.price / prices if prices > 0.0 else 1.0, _LEAST_SHARE)
         if i == len(levels) - 1:
             goal = tolerance  # what is left of the budget, if need be
         reserve = (len(levels) - 1 - i) * 4 * PILOT_STRATA

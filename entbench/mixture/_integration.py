@@ -130,7 +130,6 @@ class _Total:
         self.visits = 0
         self._sums: NDArray[np.float64] | float = 0.0
         self._squares = 0.0
-        self._spent = 0
 
     def add(self, means: NDArray[np.float64], variance: float, visits: int) -> None:
         """Add a round with the variance of its first mean."""

@@ -197,7 +197,51 @@ class GaussianMixture:
         statistic: Statistic = "plug-in",
         progress: Progress | None = None,
     ) -> MixtureEntropy:
-        """Integrate the differential entropy, or a correction of it; see `mixture_entropy`."""
+        """Integrate the mixture's differential entropy, or a correction of it.
+
+        In one and two dimensions the entropy is integrated by quadrature where `max_draws` points
+        are enough. Otherwise, and for what a correction adds to it, by Monte Carlo: averages
+        log(q(T)/phi(Z)) over T = centre + Z in place of log q(T), with the same mean up to the
+        known h(Z) and a variance that vanishes where components are far apart; subtracts the
+        multiple of ``|Z|^2 / (2 sigma^2) - dim/2``, of mean 0, that a pilot finds best; takes
+        draws in pairs Z and -Z; and spreads them evenly over strata of neighbouring components.
+
+        Where that would be much work, q is compared to coarse likenesses of itself, in which one
+        Gaussian stands for a whole box of centres. Few draws give the mean of the log of their
+        ratio, many cheap ones that of the coarsest: multilevel Monte Carlo (Giles 2008), unbiased
+        whatever the likenesses.
+
+        Parameters
+        ----------
+        tolerance : float
+            Standard error of the statistic to reach, in nats.
+        max_draws : int
+            Most draws to spend; the result says whether they were enough.
+        rng : numpy.random.Generator
+            Where the draws come from.
+        statistic : {"plug-in", "leave-one-out", "miller-madow", "jackknife"}
+            What to integrate, with ``r_ji`` the share of centre i in the density at S_j + Z and
+            ``N_eff = sum_j E r_jj``: the mixture's entropy h; the cross-entropy
+            ``-(1/n) sum_j E log q_{-j}(S_j + Z)`` to the mixture of the other centres;
+            ``h + (N_eff - 1)/(2n)``; or the closed-form jackknife
+            ``h + (n-1) log(n/(n-1)) + (1/n) sum_j E sum_{i != j} log(1 - r_ji)``. All but the first
+            are statistics of samples: the components must not have weights.
+        progress : callable, optional
+            Called with the draws spent and the standard error at the level in work.
+
+        Returns
+        -------
+        MixtureEntropy
+            In nats.
+
+        References
+        ----------
+        Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019,
+        supplement, estimator (18) and Theorem 7. The control variate is ours (mean squared error
+        at most ``mmse(C | C + Z) / (sigma^2 n n_MC) <= dim / (n n_MC)``, by Poincare's inequality
+        within each component), and so are the other statistics. Giles, "Multilevel Monte Carlo path
+        simulation", Operations Research 56 (2008).
+        """
         return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress)
 
     def likeness(

@@ -38,8 +38,8 @@ _LARGE_SHARE_REACH = -math.log2(LARGE_SHARE)
 
 
 @compiled
-def _begin(query: Any, nodes: Any, values: Any, plan: Any, left_out: Any, scratch: Any) -> Any:
-    """Sum the terms of the leaf nearest to the query; return it and the number of its siblings."""
+def _walk(query: Any, nodes: Any, values: Any, plan: Any, left_out: Any, scratch: Any) -> None:
+    """Sum the terms of all centres: the nearest leaf, then its siblings outwards."""
     state = scratch.state
     state[REFERENCE], state[SPENT], state[UNUSED], state[SPREAD] = np.inf, 0.0, 0.0, 0.0
     scratch.sums[:] = 0.0
@@ -51,13 +51,6 @@ def _begin(query: Any, nodes: Any, values: Any, plan: Any, left_out: Any, scratc
         add_likeness(query, nodes, home, plan, scratch)
     else:
         add_leaf_with_care(query, nodes, values, home, plan, left_out, scratch)
-    return home, depth
-
-
-@compiled
-def _walk(query: Any, nodes: Any, values: Any, plan: Any, left_out: Any, scratch: Any) -> None:
-    """Sum the terms of all centres: the nearest leaf, then its siblings outwards."""
-    depth = _begin(query, nodes, values, plan, left_out, scratch)[1]
     for level in range(depth - 1, -1, -1):
         node = scratch.siblings[level]
         end = nodes.links[node, SKIP]
