@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
-from entbench.mixture import GaussianMixture, MixtureEntropy, gaussian_entropy
+from entbench.mixture import GaussianMixture, MixtureEntropy, _entropy, gaussian_entropy
 
 BUDGET = 10_000_000
 
@@ -425,3 +425,16 @@ def test_bad_tolerances_are_refused(tolerance: float) -> None:
 def test_bad_budgets_are_refused(budget: int) -> None:
     with pytest.raises(ValueError, match="`max_draws` must be an integer >= "):
         refused(1e-3, budget)()
+
+
+def test_level_without_variance_in_its_pilot_does_not_spend_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its true variance is small, not 0: a tolerance in proportion to the pilot's has no end."""
+    flat = _entropy._Level(None, 1, 0.0, variance=0.0, work=1.0)
+    coarse = _entropy._Level(1, None, 0.0, variance=1.0, work=1.0)
+    monkeypatch.setattr(_entropy, "_plan", lambda *_: ([flat, coarse], 1e-2, 0))
+    centres = np.random.default_rng(0).standard_normal((5000, 3))
+    found = GaussianMixture(centres, 0.5).entropy(1e-2, 1_000_000, np.random.default_rng(0))
+    assert found.converged
+    assert found.n_draws < 100_000
