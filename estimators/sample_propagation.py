@@ -79,7 +79,7 @@ class SamplePropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     _statistic: ClassVar[Statistic] = "plug-in"
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -18,9 +18,11 @@ from entbench.mixture._integration import (
     Integral,
     Population,
     Progress,
+    VarianceBound,
     integrate,
     opposite,
 )
+from entbench.mixture._overlap import overlap_bound
 from entbench.mixture._quadrature import Quadrature, entropy_by_quadrature
 from entbench.mixture._walk import LARGE_SHARE
 
@@ -45,6 +47,13 @@ _PILOT_PAYS = 8
 # level would be below so many pairs, none.
 _LIKENESSES = (1, 2048, 16384)
 _LEVELS_PAY = 1e9
+# By how much, at most, a statistic's draw exceeds log(1 + U), U as in `overlap_bound`; and what it
+# adds to the plug-in's. The others' density has no such bound. Of the jackknife: the sum of
+# ``-log(1 - r_ji)`` over the others is at most log(1 + U), by concavity.
+_OVERLAP_FACTOR = {"plug-in": 1.0, "miller-madow": 1.5, "jackknife": 2.0}
+_ADDED_FACTOR = {"miller-madow": 0.5, "jackknife": 1.0}
+# A slope is believed where so many differences of the pilot make it up.
+_ENOUGH_FOR_SLOPE = 16.0
 # Of the squared tolerance: a level that the pilot saw no variance in is not worth the whole budget.
 _LEAST_SHARE = 0.01
 
@@ -184,6 +193,18 @@ class _Draws:
         chosen = columns[self.statistic]
         return np.column_stack([chosen, plug_in, columns["leave-one-out"], own_share])
 
+    def variance_bound(
+        self, rng: np.random.Generator, factors: Mapping[str, float]
+    ) -> VarianceBound | None:
+        """Return what bounds the variance of a visit, from factors by statistic; None if nothing.
+
+        The mean of a pair of draws varies at most as a draw does.
+        """
+        factor = factors.get(self.statistic)
+        if factor is None:
+            return None
+        return lambda: factor**2 * overlap_bound(self.mixture, rng)
+
     def likeness(
         self, components: NDArray[np.intp], noise: NDArray[np.float64], count: int
     ) -> tuple[NDArray[np.float64], float]:
@@ -227,7 +248,10 @@ def _from_quadrature(
         left = max_draws - quadrature.n_points
         # the plug-in's companions only
         most = min(left, _COMPANION_DRAWS) if plug_in else left
-        found = integrate(draw, draws.population, mixture.dim, tolerance, most, rng, progress)
+        bound = draws.variance_bound(rng, _ADDED_FACTOR)
+        found = integrate(
+            draw, draws.population, mixture.dim, tolerance, most, rng, progress, bound
+        )
     added, left_out, own_share = (float(mean) for mean in found.means)
     error = quadrature.error if plug_in else math.hypot(quadrature.error, found.standard_error)
     return MixtureEntropy(
@@ -281,6 +305,7 @@ def _from_levels(
     """Integrate by Monte Carlo: the difference of each level to the next, finest first."""
     mixture = draws.mixture
     levels, goal, spent = _plan(draws, tolerance, max_draws, rng)
+    bound = draws.variance_bound(rng, _OVERLAP_FACTOR) if len(levels) == 1 else None
     totals, variance = np.zeros(4), 0.0
     for i, level in enumerate(levels):
         prices = sum(later.price for later in levels[i:])
@@ -296,6 +321,7 @@ def _from_levels(
             max_draws - spent - reserve,
             rng,
             progress,
+            bound,
         )
         totals[:3] += found.means[:3]
         totals[3] += found.means[3] if level.finer is None else 0.0
@@ -402,6 +428,9 @@ def _regress(values: NDArray[np.float64], control: NDArray[np.float64]) -> tuple
     difference = np.diff(values.reshape(-1, 2, 2).mean(axis=2), axis=1)[:, 0]
     known = np.diff(control.reshape(-1, 2, 2).mean(axis=2), axis=1)[:, 0]
     slope = float(known @ difference) / float(known @ known)
+    squares = np.square(difference)
+    if squares.sum() ** 2 < _ENOUGH_FOR_SLOPE * (squares**2).sum():
+        slope = 0.0
     return slope, float(np.mean(np.square(difference - slope * known)))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
 PILOT_STRATA = 256
 _CHUNK_STRATA = 8192
 _GROWTH = 16
+# A variance is known where so many differences make it up; below, a few rare ones do.
+ENOUGH = 50.0
+# A bound costs about as much as so many components' share of a visit: draws come first.
+_COMPONENTS_A_VISIT = 512
+# Where no bound on the variance is at hand: visits after which it is taken as it is.
+_PATIENCE = 32_768
 
 # components (m,), standard normal noise (m, dim) -> statistics (m, k); the first is the target
 Draw = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
 # draws spent and standard error so far, in nats
 Progress = Callable[[int, float], None]
+# a bound on the variance of a visit, made when it is needed
+VarianceBound = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ def integrate(
     max_draws: int,
     rng: np.random.Generator,
     progress: Progress | None = None,
+    variance_bound: VarianceBound | None = None,
 ) -> Integral:
     """Average statistics over draws from the components of a mixture.
 
@@ -103,19 +113,24 @@ def integrate(
         Standard error of the first statistic to reach; most draws to spend; where they come from.
     progress : callable, optional
         Called with the draws spent and the standard error after every round.
+    variance_bound : callable, optional
+        Returns a bound on the variance of a visit. Called where rare draws make up the variance
+        seen, or none was seen: the standard error is then by the bound, until enough of them came.
     """
     n = len(population.order)
-    total = _Total()
+    total = _Total(variance_bound, n // _COMPONENTS_A_VISIT)
     strata = max(min(PILOT_STRATA, max_draws // 4), 1)
     while True:
-        total.add(*_stratified(draw, population, dim, strata, rng))
+        total.add(_stratified(draw, population, dim, strata, rng))
         if progress is not None:
             progress(total.draws, total.standard_error)
         error = total.standard_error
         wanted = total.visits * (error / tolerance) ** 2 if tolerance > 0.0 else math.inf
         left = (max_draws - total.draws) // 4
-        if error <= tolerance or left < 1:
+        if (error <= tolerance and total.known) or left < 1:
             return total.integral
+        if error <= tolerance:
+            wanted = 2.0 * total.visits
         # finer strata often have less variance: look again before all is spent
         wanted = min(0.51 * (wanted - total.visits), _GROWTH * strata)
         strata = min(max(math.ceil(wanted), PILOT_STRATA), left)
@@ -126,24 +141,45 @@ def integrate(
 class _Total:
     """Rounds of visits put together, each by its number of visits."""
 
-    def __init__(self) -> None:
+    def __init__(self, variance_bound: VarianceBound | None, patience: int) -> None:
         self.visits = 0
         self._sums: NDArray[np.float64] | float = 0.0
-        self._squares = 0.0
+        self._squares, self._fourths = 0.0, 0.0
+        self._variance_bound = variance_bound
+        self._patience = _PATIENCE if variance_bound is None else patience
 
-    def add(self, means: NDArray[np.float64], variance: float, visits: int) -> None:
-        """Add a round with the variance of its first mean."""
-        self.visits += visits
-        self._sums = self._sums + visits * means
-        self._squares += visits**2 * variance
+    def add(self, round_: _Round) -> None:
+        """Add a round."""
+        self.visits += round_.visits
+        self._sums = self._sums + round_.visits * round_.means
+        # the differences of two visits, over four times the strata squared, are the variance
+        self._squares += round_.squares
+        self._fourths += round_.fourths
 
     @property
     def draws(self) -> int:
         return 2 * self.visits
 
     @property
+    def rare(self) -> bool:
+        """Whether the variance seen is made up by a few differences."""
+        return self._squares**2 < ENOUGH * self._fourths or self._squares == 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the standard error can be relied on."""
+        return not self.rare or self.visits >= self._patience
+
+    @property
     def standard_error(self) -> float:
-        return math.sqrt(self._squares) / self.visits
+        variance = self._squares / self.visits
+        if self.rare and self._variance_bound is not None and self.visits >= self._patience:
+            variance = max(variance, self._bound)
+        return math.sqrt(variance / self.visits)
+
+    @cached_property
+    def _bound(self) -> float:
+        return self._variance_bound() if self._variance_bound is not None else 0.0
 
     @property
     def integral(self) -> Integral:
@@ -158,18 +194,38 @@ def opposite(
     return np.repeat(components, 2), np.stack([noise, -noise], axis=1).reshape(-1, dim)
 
 
+class _Round(NamedTuple):
+    """Means over two visits a stratum.
+
+    Attributes
+    ----------
+    means : ndarray of shape (k,)
+        Of the statistics.
+    visits : int
+        How many.
+    squares, fourths : float
+        Sums of powers of the differences of the first statistic at the two visits to a stratum.
+    """
+
+    means: NDArray[np.float64]
+    visits: int
+    squares: float
+    fourths: float
+
+
 def _stratified(
     draw: Draw, population: Population, dim: int, strata: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], float, int]:
-    """Return means over two visits a stratum, the variance of the first mean, and the visits."""
+) -> _Round:
+    """Visit every stratum twice."""
     sums: NDArray[np.float64] | float = 0.0
-    squares = 0.0
+    squares, fourths = 0.0, 0.0
     for first in range(0, strata, _CHUNK_STRATA):
         stop = min(first + _CHUNK_STRATA, strata)
         components = population.pairs(first, stop, strata, rng)
         statistics = draw(*opposite(components, dim, rng))
         values = statistics.reshape(stop - first, 2, 2, -1).mean(axis=2)
         sums = sums + values.sum(axis=(0, 1))
-        squares += float(np.square(values[:, 0, 0] - values[:, 1, 0]).sum())
-    means = np.atleast_1d(sums) / (2 * strata)
-    return means, squares / (4.0 * strata**2), 2 * strata
+        differences = np.square(values[:, 0, 0] - values[:, 1, 0])
+        squares += float(differences.sum())
+        fourths += float(np.square(differences).sum())
+    return _Round(np.atleast_1d(sums) / (2 * strata), 2 * strata, squares, fourths)
