@@ -17,8 +17,9 @@ PILOT_STRATA = 256
 _CHUNK_STRATA = 8192
 _GROWTH = 16
 # A variance is known where so many differences make it up; below, a few rare ones do.
-ENOUGH = 50.0
-# A bound costs about as much as so many components' share of a visit: draws come first.
+ENOUGH = 25.0
+# A bound costs about as much as so many visits, or one for so many components: they come first.
+_FEW_VISITS = 2048
 _COMPONENTS_A_VISIT = 512
 # Where no bound on the variance is at hand: visits after which it is taken as it is.
 _PATIENCE = 32_768
@@ -118,7 +119,7 @@ def integrate(
         seen, or none was seen: the standard error is then by the bound, until enough of them came.
     """
     n = len(population.order)
-    total = _Total(variance_bound, n // _COMPONENTS_A_VISIT)
+    total = _Total(variance_bound, max(_FEW_VISITS, n // _COMPONENTS_A_VISIT))
     strata = max(min(PILOT_STRATA, max_draws // 4), 1)
     while True:
         total.add(_stratified(draw, population, dim, strata, rng))

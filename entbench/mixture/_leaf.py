@@ -5,23 +5,20 @@ largest term that it met first, and sums relative to it, so that nothing overflo
 does not underflow.
 
 What numba keeps on disk of the compiled walks is made anew where any file that goes into them has
-changed, see `kept`.
+changed, see `entbench._compiled.Compiler.kept`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
+from entbench._compiled import Compiler
 from entbench.mixture._tree import LANES, LEAF, LOG2_TOP, MIDDLE, OFFSET, RADIUS, START, STOP
 from entbench.mixture._vectors import DOUBLE, GROUP, SINGLE, sum_for_one
 
@@ -174,34 +171,13 @@ def _exp2_for(x: Any) -> Callable[[Any], Any]:
     return double
 
 
-# No "ninf": an excluded pair is marked by an infinite distance. No "_nrt", numba's counting of
-# references: it is atomic, and took ten times as long as the arithmetic of a walk. Nothing here
-# makes or keeps an array.
-_FAST = {"nnan", "nsz", "contract", "arcp", "reassoc"}
-_njit: Any = numba.njit  # its type knows no "_nrt"
-compiled = _njit(fastmath=_FAST, nogil=True, _nrt=False)
-# For what a walk does at every node: a call would copy every field of its arguments.
-inlined = _njit(fastmath=_FAST, nogil=True, _nrt=False, inline="always")
-
-
-_SOURCES = ["_leaf.py", "_node.py", "_tree.py", "_vectors.py", "_walk.py"]
-
-
-@cache
-def _digest() -> str:
-    folder = Path(__file__).parent
-    text = b"".join((folder / name).read_bytes() for name in _SOURCES)
-    return hashlib.sha256(text).hexdigest()[:12]
-
-
-def kept(function: Callable[..., None]) -> Any:
-    """Compile a function that Python calls, and keep it on disk.
-
-    numba looks only at the file that a function stands in to tell whether what it kept is still
-    good. So the name it is kept under tells all the files.
-    """
-    function.__qualname__ += f"-{_digest()}"
-    return _njit(nogil=True, cache=True, _nrt=False)(function)
+# No "ninf": an excluded pair is marked by an infinite distance.
+_compiler = Compiler(
+    __file__,
+    ["_leaf.py", "_node.py", "_tree.py", "_vectors.py", "_walk.py"],
+    fastmath=("nnan", "nsz", "contract", "arcp", "reassoc"),
+)
+compiled, inlined, kept = _compiler.compiled, _compiler.inlined, _compiler.kept
 
 
 @compiled

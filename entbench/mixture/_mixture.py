@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from entbench._compiled import threads_for
+from entbench._distinct import distinct_rows
 from entbench._validation import check_choice, check_jobs, check_positive, check_samples
 from entbench.mixture._accelerator import find_accelerator
-from entbench.mixture._distinct import distinct_rows
 from entbench.mixture._entropy import MixtureEntropy, Statistic, mixture_entropy
 from entbench.mixture._integration import Progress
-from entbench.mixture._sums import KernelSums, LeftOut, Method, TreeSums, threads_for
+from entbench.mixture._sums import KernelSums, LeftOut, Method, TreeSums
 from entbench.mixture._tree import Tree
 
 if TYPE_CHECKING:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-import numba
 import numpy as np
 
+from entbench._compiled import in_threads
 from entbench.mixture._leaf import Plan, Scratch, make_scratch
 from entbench.mixture._tree import LEAF, OFFSET, RADIUS, Tree
 from entbench.mixture._vectors import GROUP
@@ -335,29 +334,6 @@ class TreeSums:
         starts = range(0, m, chunk)
         pairs, nodes = np.sum(in_threads(do, starts, self._threads), axis=0)
         return float(pairs + nodes * (_NODE_COST + _AXIS_COST * dim)) / m
-
-
-def in_threads(
-    do: Callable[[int], NDArray[Any]], starts: range, threads: int
-) -> list[NDArray[Any]]:
-    """Map `do` over `starts`; an interrupt drops what has not begun."""
-    if min(threads, len(starts)) <= 1:
-        return [do(start) for start in starts]
-    pool = ThreadPoolExecutor(min(threads, len(starts)))
-    try:
-        return list(pool.map(do, starts))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def threads_for(n_jobs: int | None) -> int:
-    """Return how many threads to use.
-
-    Where `n_jobs` is None: numba's setting, which loky sets to 1 in worker processes.
-    """
-    if n_jobs is None:
-        return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    return int(numba.config.NUMBA_DEFAULT_NUM_THREADS) if n_jobs == -1 else n_jobs  # type: ignore[attr-defined]
 
 
 def _dtype(tolerance: float) -> type[np.floating]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from entbench.mixture import _distinct
-from entbench.mixture._distinct import distinct_rows
+from entbench import _distinct
+from entbench._distinct import distinct_rows
 from entbench.mixture._tree import (
     HIGH,
     LEAF,
