@@ -9,10 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from entbench._base import EntropyEstimator, EntropyResult, Reference, Source
-    from entbench._functional import estimate_entropy
+    from entbench._base import (
+        EntropyEstimator,
+        EntropyResult,
+        MutualInformationEstimator,
+        MutualInformationResult,
+        Pairs,
+        PairSource,
+        Reference,
+        Source,
+    )
+    from entbench._functional import estimate_entropy, estimate_mutual_information
     from entbench._registry import register_estimator, register_source
-    from entbench._validation import check_samples
+    from entbench._validation import check_pairs, check_samples
     from entbench.runner import run_suite
 
 __version__ = "0.1.0"
@@ -20,10 +29,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "EntropyEstimator": "entbench._base",
     "EntropyResult": "entbench._base",
+    "MutualInformationEstimator": "entbench._base",
+    "MutualInformationResult": "entbench._base",
+    "PairSource": "entbench._base",
+    "Pairs": "entbench._base",
     "Reference": "entbench._base",
     "Source": "entbench._base",
+    "check_pairs": "entbench._validation",
     "check_samples": "entbench._validation",
     "estimate_entropy": "entbench._functional",
+    "estimate_mutual_information": "entbench._functional",
     "register_estimator": "entbench._registry",
     "register_source": "entbench._registry",
     "run_suite": "entbench.runner",
@@ -32,11 +47,17 @@ _HOMES = {
 __all__ = [
     "EntropyEstimator",
     "EntropyResult",
+    "MutualInformationEstimator",
+    "MutualInformationResult",
+    "PairSource",
+    "Pairs",
     "Reference",
     "Source",
     "__version__",
+    "check_pairs",
     "check_samples",
     "estimate_entropy",
+    "estimate_mutual_information",
     "register_estimator",
     "register_source",
     "run_suite",

@@ -7,7 +7,7 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from sklearn.base import BaseEstimator
 
@@ -18,7 +18,47 @@ if TYPE_CHECKING:
 _NORMAL_975 = 1.959963984540054
 
 
-class EntropyEstimator(BaseEstimator, ABC):
+class Estimator(BaseEstimator, ABC):
+    """What all estimators have in common; see `EntropyEstimator`, `MutualInformationEstimator`.
+
+    Attributes
+    ----------
+    reads : {"signal", "noisy"}
+        Whether ``fit`` is given samples of the signal S (then ``__init__`` must take ``sigma``),
+        or of the noisy T = S + Z.
+    version : str
+        Raised when the values change on purpose; part of the key under which results are stored.
+    role : {"estimate", "upper bound", "lower bound"}
+        What the value is meant to be. Bounds need not come nearer to the truth as n grows.
+    value_name : str
+        The attribute that ``fit`` sets to the value; given by the two kinds.
+    standard_error_ : float
+        Set by ``fit`` where the method has one: numerical standard error of the value given the
+        samples (Monte-Carlo error, say), in nats. NaN where there is none.
+    n_features_in_ : int
+        Set by ``fit``: the columns of ``X``.
+    diagnostics_ : dict
+        Set by ``fit`` where there is something to tell: plain numbers and strings by name.
+    """
+
+    reads: ClassVar[Literal["signal", "noisy"]]
+    version: ClassVar[str]
+    role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "estimate"
+    value_name: ClassVar[str]
+
+    standard_error_: float = math.nan
+    n_features_in_: int
+    diagnostics_: dict[str, Any]
+
+    def check_parameters(self) -> None:
+        """Raise ValueError or TypeError where a hyperparameter is out of its range.
+
+        The runner calls it before a run starts, so that a wrong parameter is one line at once and
+        not a table of failed cells. Built-in estimators call it in ``fit`` too.
+        """
+
+
+class EntropyEstimator(Estimator):
     """Estimator of the differential entropy h(S+Z), Z ~ N(0, sigma^2 I), in nats.
 
     A scikit-learn estimator: hyperparameters are arguments of ``__init__`` and nothing else is,
@@ -27,29 +67,15 @@ class EntropyEstimator(BaseEstimator, ABC):
 
     Attributes
     ----------
-    reads : {"signal", "noisy"}
-        What ``fit`` is given: samples of S (then ``__init__`` must take ``sigma``), or samples of
-        the noisy T = S + Z.
-    version : str
-        Raised when the values change on purpose; part of the key under which results are stored.
     entropy_ : float
         Set by ``fit``: the estimate in nats. May be negative; never clipped.
-    standard_error_ : float
-        Set by ``fit`` where the method has one: numerical standard error of `entropy_` given the
-        samples (Monte-Carlo error, say), in nats. NaN where there is none.
-    n_features_in_ : int
-        Set by ``fit``: the dimension of the samples.
-    diagnostics_ : dict
-        Set by ``fit`` where there is something to tell: plain numbers and strings by name.
+    reads, version, role, standard_error_, n_features_in_, diagnostics_
+        See `Estimator`.
     """
 
-    reads: ClassVar[Literal["signal", "noisy"]]
-    version: ClassVar[str]
+    value_name: ClassVar[str] = "entropy_"
 
     entropy_: float
-    standard_error_: float = math.nan
-    n_features_in_: int
-    diagnostics_: dict[str, Any]
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: None = None) -> Self:
@@ -67,17 +93,46 @@ class EntropyEstimator(BaseEstimator, ABC):
         self
         """
 
-    def check_parameters(self) -> None:
-        """Raise ValueError or TypeError where a hyperparameter is out of its range.
 
-        The runner calls it before a run starts, so that a wrong parameter is one line at once and
-        not a table of failed cells. Built-in estimators call it in ``fit`` too.
+class MutualInformationEstimator(Estimator):
+    """Estimator of the mutual information I(X;Y), in nats.
+
+    A scikit-learn estimator, as `EntropyEstimator` is. One with ``reads = "noisy"`` takes pairs of
+    any law. One with ``reads = "signal"`` is for Y = S + Z, Z ~ N(0, sigma^2 I) independent of X
+    and S: it takes ``sigma``, and is given S in place of Y.
+
+    Attributes
+    ----------
+    mutual_information_ : float
+        Set by ``fit``: the estimate in nats. May come out negative; never clipped.
+    reads, version, role, standard_error_, n_features_in_, diagnostics_
+        See `Estimator`.
+    """
+
+    value_name: ClassVar[str] = "mutual_information_"
+
+    mutual_information_: float
+
+    @abstractmethod
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Estimate the mutual information from pairs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, dim_x)
+            Samples of X.
+        y : array-like of shape (n_samples, dim_y)
+            Row by row with `X`: samples of Y where `reads` is "noisy", of S where it is "signal".
+
+        Returns
+        -------
+        self
         """
 
 
-@dataclass(frozen=True)
-class EntropyResult:
-    """One estimate of a differential entropy.
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One estimate; see `EntropyResult` and `MutualInformationResult`.
 
     Attributes
     ----------
@@ -88,8 +143,8 @@ class EntropyResult:
         It does not contain the scatter from one sample to the next.
     confidence_interval : tuple of float
         ``value -+ 1.96 standard_error``: 95 % for the numerical error alone; NaN if there is none.
-    n, d : int
-        Number and dimension of the samples.
+    n : int
+        Number of samples.
     diagnostics : dict
         What the estimator has to say about its run.
     estimator : str
@@ -100,24 +155,23 @@ class EntropyResult:
     standard_error: float
     confidence_interval: tuple[float, float]
     n: int
-    d: int
     diagnostics: dict[str, Any] = field(default_factory=dict)
     estimator: str = ""
 
     @classmethod
-    def of(cls, fitted: EntropyEstimator, n: int, d: int, name: str = "") -> EntropyResult:
-        """Read the result off an estimator that was fitted to `n` samples in dimension `d`.
+    def of(cls, fitted: Estimator, n: int, name: str = "", **shape: int) -> Self:
+        """Read the result off an estimator that was fitted to `n` samples.
 
         Raises
         ------
         ValueError
-            If ``fit`` left no finite `entropy_`, or a `standard_error_` that is none.
+            If ``fit`` left no finite value, or a `standard_error_` that is none.
         """
-        value: Any = getattr(fitted, "entropy_", None)
+        value: Any = getattr(fitted, fitted.value_name, None)
         error: Any = getattr(fitted, "standard_error_", math.nan)
         if not _is_real(value) or not math.isfinite(value):
             raise ValueError(
-                f"`fit` must set `entropy_` to a finite number of nats; got {value!r}."
+                f"`fit` must set `{fitted.value_name}` to a finite number of nats; got {value!r}."
             )
         if not _is_real(error) or error < 0.0 or math.isinf(error):
             raise ValueError(
@@ -130,10 +184,41 @@ class EntropyResult:
             standard_error=error,
             confidence_interval=(value - half_width, value + half_width),
             n=n,
-            d=d,
             diagnostics=dict(getattr(fitted, "diagnostics_", {})),
             estimator=name or type(fitted).__name__,
+            **shape,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyResult(Result):
+    """One estimate of a differential entropy.
+
+    Attributes
+    ----------
+    value, standard_error, confidence_interval, n, diagnostics, estimator
+        See `Result`.
+    d : int
+        Dimension of the samples.
+    """
+
+    d: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutualInformationResult(Result):
+    """One estimate of a mutual information.
+
+    Attributes
+    ----------
+    value, standard_error, confidence_interval, n, diagnostics, estimator
+        See `Result`.
+    d_x, d_y : int
+        Dimensions of the samples of X and of Y.
+    """
+
+    d_x: int
+    d_y: int
 
 
 @dataclass(frozen=True)
@@ -147,24 +232,27 @@ class ReferenceCheck:
 
 @dataclass(frozen=True)
 class Reference:
-    """A true differential entropy h(S+Z) in nats, with a bound on its error.
+    """A true value in nats, with a bound on its error.
 
     Attributes
     ----------
     value : float
-        h(S+Z) in nats.
+        The differential entropy or mutual information in nats.
     error : float
-        Bound on |value - h(S+Z)| in nats.
+        Bound on the value's error in nats.
     method : str
         How it was computed.
     checks : tuple of ReferenceCheck
         Independent evaluations beside it.
+    quantity : str
+        What the value is of, as tables print it.
     """
 
     value: float
     error: float
     method: str
     checks: tuple[ReferenceCheck, ...] = ()
+    quantity: str = "h(S+Z)"
 
 
 @dataclass(frozen=True)
@@ -195,21 +283,40 @@ class SourceFacts:
     chi_square_information: float | None = None
 
 
-class Source(ABC):
-    """A law of S with noise level sigma, whose h(S+Z) is known.
+class Law(ABC):
+    """A law with a known truth; see `Source` and `PairSource`.
 
-    A subclass takes its parameters, ``sigma`` among them, as arguments of ``__init__`` and keeps
-    each under its own name (a frozen dataclass does just that), checked and converted.
+    A subclass takes its parameters as arguments of ``__init__`` and keeps each under its own name
+    (a frozen dataclass does just that), checked and converted.
 
     Attributes
     ----------
     version : str
         Raised when samples or reference change on purpose; part of the key of stored results.
-    sigma : float
-        Standard deviation of the Gaussian noise Z.
     """
 
     version: ClassVar[str]
+
+    @abstractmethod
+    def reference(self) -> Reference:
+        """Return the truth in nats, with a bound on its error."""
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the parameters, as checked and converted, by name."""
+        return {name: getattr(self, name) for name in parameters_of(type(self))}
+
+
+class Source(Law):
+    """A law of S with noise level sigma, whose h(S+Z) is known.
+
+    Attributes
+    ----------
+    version : str
+        See `Law`.
+    sigma : float
+        Standard deviation of the Gaussian noise Z; a parameter of ``__init__``.
+    """
+
     sigma: float
 
     @property
@@ -221,17 +328,64 @@ class Source(ABC):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw `n` independent samples of S, shape (n, dim)."""
 
-    @abstractmethod
-    def reference(self) -> Reference:
-        """Return h(S+Z) in nats, with a bound on its error."""
-
     def facts(self) -> SourceFacts:
         """Return what the bounds may use; by default nothing but dimension and noise."""
         return SourceFacts(self.dim, self.sigma)
 
-    def get_params(self) -> dict[str, Any]:
-        """Return the parameters, as checked and converted, by name."""
-        return {name: getattr(self, name) for name in parameters_of(type(self))}
+
+class Pairs(NamedTuple):
+    """Samples of pairs, row by row.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n, d_x)
+        Samples of X.
+    y : ndarray of shape (n, d_y)
+        Samples of Y.
+    signal : ndarray of shape (n, d_y) or None
+        Samples of S where Y = S + Z with Z ~ N(0, sigma^2 I) independent of X and S.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    signal: NDArray[np.float64] | None = None
+
+
+class PairSource(Law):
+    """A joint law of X and Y, whose I(X;Y) is known.
+
+    Attributes
+    ----------
+    version : str
+        See `Law`.
+    sigma : float or None
+        Where Y = S + Z with Gaussian noise: the standard deviation of Z, and ``sample`` must give
+        S too. None for any other law.
+    """
+
+    sigma: float | None = None
+
+    @property
+    @abstractmethod
+    def dims(self) -> tuple[int, int]:
+        """Dimensions of X and of Y."""
+
+    @abstractmethod
+    def sample(self, n: int, rng: np.random.Generator) -> Pairs:
+        """Draw `n` independent pairs."""
+
+
+def mismatch(estimator: Estimator | type[Estimator], source: Law) -> str:
+    """Return why an estimator cannot be run against a source; "" if it can."""
+    pairs = isinstance(source, PairSource)
+    of_pairs = estimator.value_name == MutualInformationEstimator.value_name
+    if of_pairs and not pairs:
+        return "it estimates a mutual information, and the source draws no pairs"
+    if pairs and not of_pairs:
+        return "it estimates a differential entropy, and the source draws pairs"
+    if estimator.reads == "signal" and getattr(source, "sigma", None) is None:
+        return "it needs Gaussian noise, and the source has none"
+    return ""
 
 
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:

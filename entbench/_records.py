@@ -117,11 +117,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Case:
-    """A source of a run, with what is known of it."""
+    """A source of a run, with what is known of it; pairs have no facts."""
 
     source: Spec
     reference: Reference
-    facts: SourceFacts
+    facts: SourceFacts | None
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,8 @@ class SuiteRun:
         What made it.
     computed : int
         Cells computed in this run; the others were in the store.
+    notes : tuple of str
+        What the plan had to say.
     """
 
     suite: str
@@ -180,6 +182,7 @@ class SuiteRun:
     figures: tuple[str, ...]
     info: RunInfo
     computed: int
+    notes: tuple[str, ...] = ()
 
 
 def digest(value: Any) -> str:

@@ -21,7 +21,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from entbench._base import EntropyEstimator, Source, parameters_of
+from entbench._base import (
+    EntropyEstimator,
+    Estimator,
+    MutualInformationEstimator,
+    PairSource,
+    Source,
+    parameters_of,
+)
 from entbench._validation import unknown_name
 
 if TYPE_CHECKING:
@@ -42,6 +49,7 @@ __all__ = [
 
 BUILT_IN = "entbench"
 _READS = ("signal", "noisy")
+_ROLES = ("estimate", "upper bound", "lower bound")
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -183,18 +191,23 @@ class Registry:
         return self._origins[name]
 
     def _is_same(self, name: str, obj: Any) -> bool:
-        """Tell whether `obj` is a later edition of what stands under `name` (a notebook's cell)."""
+        """Tell whether `obj` is what stands under `name`, or a later edition of it (a notebook)."""
+        target = f"{obj.__module__}:{obj.__qualname__}"
         held = self._registered.get(name)
-        return held is not None and held.target == f"{obj.__module__}:{obj.__qualname__}"
+        if held is not None:
+            return held.target == target
+        return any(offer.value == target for offer in _installed(self.group).get(name, ()))
 
 
 def register_estimator(name: str) -> Callable[[_Class], _Class]:
-    """Class decorator: make an `EntropyEstimator` known as `name` in this process.
+    """Class decorator: make an estimator known as `name` in this process.
+
+    The class is an `EntropyEstimator` or a `MutualInformationEstimator`.
 
     Raises
     ------
     TypeError
-        If the class breaks the contract of `EntropyEstimator`.
+        If the class breaks its contract.
     ValueError
         If the name is taken.
     """
@@ -207,7 +220,7 @@ def register_estimator(name: str) -> Callable[[_Class], _Class]:
 
 
 def register_source(name: str) -> Callable[[_Class], _Class]:
-    """Class decorator: make a `Source` known as `name` in this process."""
+    """Class decorator: make a `Source` or `PairSource` known as `name` in this process."""
 
     def decorate(cls: _Class) -> _Class:
         sources.register(name, cls)
@@ -222,7 +235,7 @@ def make_estimator(
     *,
     sigma: float | None = None,
     random_state: int | None = None,
-) -> EntropyEstimator:
+) -> Estimator:
     """Return an estimator by name.
 
     Parameters
@@ -248,14 +261,14 @@ def make_estimator(
         given.setdefault("sigma", sigma)
     if random_state is not None and "random_state" in known:
         given.setdefault("random_state", random_state)
-    estimator: EntropyEstimator = _construct(f"estimator {name!r}", cls, given)
+    estimator: Estimator = _construct(f"estimator {name!r}", cls, given)
     estimator.check_parameters()
     return estimator
 
 
-def make_source(name: str, params: Mapping[str, Any]) -> Source:
+def make_source(name: str, params: Mapping[str, Any]) -> Source | PairSource:
     """Return a source by name, its parameters checked."""
-    source: Source = _construct(f"source {name!r}", sources.load(name), dict(params))
+    source: Source | PairSource = _construct(f"source {name!r}", sources.load(name), dict(params))
     return source
 
 
@@ -310,32 +323,39 @@ def _construct(what: str, cls: type, params: dict[str, Any]) -> Any:
     return cls(**params)
 
 
+_FIT_TAKES = {EntropyEstimator: ("fit(X)", 1), MutualInformationEstimator: ("fit(X, y)", 2)}
+
+
 def _check_estimator(name: str, cls: Any) -> None:
-    complain = _complaint("estimator", name, cls, EntropyEstimator)
+    complain = _complaint("estimator", name, cls, tuple(_FIT_TAKES))
     if getattr(cls, "reads", None) not in _READS:
         complain(f'`reads` must be "signal" or "noisy"; got {getattr(cls, "reads", None)!r}')
+    if cls.role not in _ROLES:
+        complain(f"`role` must be one of {', '.join(map(repr, _ROLES))}; got {cls.role!r}")
     if cls.reads == "signal" and "sigma" not in parameters_of(cls):
         complain("it reads the signal, so `__init__` must take `sigma`")
+    call, given = next(fit for base, fit in _FIT_TAKES.items() if issubclass(cls, base))
     arguments = list(inspect.signature(cls.fit).parameters.values())[1:]
     required = [a for a in arguments if a.default is a.empty and a.kind is not a.VAR_POSITIONAL]
-    if not arguments or len(required) > 1:
-        complain("`fit` must be callable as fit(X)")
+    if len(arguments) < given or len(required) > given:
+        complain(f"`fit` must be callable as {call}")
 
 
 def _check_source(name: str, cls: Any) -> None:
-    complain = _complaint("source", name, cls, Source)
-    if "sigma" not in parameters_of(cls):
+    complain = _complaint("source", name, cls, (Source, PairSource))
+    if issubclass(cls, Source) and "sigma" not in parameters_of(cls):
         complain("`__init__` must take `sigma`")
 
 
-def _complaint(kind: str, name: str, cls: Any, base: type) -> Callable[[str], None]:
+def _complaint(kind: str, name: str, cls: Any, bases: tuple[type, ...]) -> Callable[[str], None]:
     """Check what all kinds have in common; return the function that raises for the rest."""
 
     def complain(reason: str) -> None:
         raise TypeError(f"{kind} {name!r} ({_where(cls)}) breaks the contract: {reason}.")
 
-    if not (inspect.isclass(cls) and issubclass(cls, base)):
-        complain(f"it must be a subclass of entbench.{base.__name__}")
+    if not (inspect.isclass(cls) and issubclass(cls, bases)):
+        listed = " or ".join(f"entbench.{base.__name__}" for base in bases)
+        complain(f"it must be a subclass of {listed}")
     missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
         complain(f"missing {', '.join(f'`{method}`' for method in missing)}")

@@ -17,8 +17,10 @@ __all__ = [
     "check_choice",
     "check_integer",
     "check_jobs",
+    "check_pairs",
     "check_positive",
     "check_positive_or",
+    "check_real",
     "check_samples",
     "unknown_name",
 ]
@@ -66,6 +68,25 @@ def check_samples(X: Any, *, name: str = "X", minimum: int = 2) -> NDArray[np.fl
     return array
 
 
+def check_pairs(
+    X: Any, y: Any, *, minimum: int = 2
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `X` and `y` as `check_samples` does, with one row of `y` for each of `X`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_samples`, or if the numbers of rows differ.
+    """
+    x = check_samples(X, name="X", minimum=minimum)
+    other = check_samples(y, name="y", minimum=minimum)
+    if len(x) != len(other):
+        raise ValueError(
+            f"`X` and `y` must have as many rows as each other; got {len(x)} and {len(other)}."
+        )
+    return x, other
+
+
 def check_integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """Return `value` as an int within [minimum, maximum]; whole floats (1e3) are taken."""
     range_text = f">= {minimum}" if maximum is None else f"in [{minimum}, {maximum}]"
@@ -90,6 +111,17 @@ def check_jobs(n_jobs: Any) -> int | None:
     except (TypeError, ValueError) as error:
         message = f"`n_jobs` must be an integer >= 1, -1 for all cores, or None; got {n_jobs!r}."
         raise type(error)(message) from None
+
+
+def check_real(name: str, value: Any) -> float:
+    """Return `value` as a float that is finite."""
+    message = f"`{name}` must be a finite number; got {value!r}."
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(message)
+    return number
 
 
 def check_positive(name: str, value: Any) -> float:

@@ -31,9 +31,9 @@ def list_names(kind: str | None, plugins: Sequence[str], format_: str) -> None:
         for chosen in ([kind] if kind else _KINDS)
         for name in _registry_of(chosen).names()
     ]
-    headers = ("kind", "name", "reads", "what it is", "from")
+    headers = ("kind", "name", "of", "reads", "what it is", "from")
     rows = [tuple(str(record[key]) for key in record) for record in records]
-    show(Printout({"names": records}, records, [Table(headers, rows, left=5)]), format_)
+    show(Printout({"names": records}, records, [Table(headers, rows, left=6)]), format_)
 
 
 @click.command()
@@ -79,6 +79,7 @@ def reference(source: str, tokens: Sequence[str], plugins: Sequence[str], format
     In nats, with a bound on its error, the method, and a second evaluation beside it.
     """
     from entbench import _registry
+    from entbench._base import Source
     from entbench.report import Printout, Table
     from entbench.runner import parse_scalar
 
@@ -86,12 +87,13 @@ def reference(source: str, tokens: Sequence[str], plugins: Sequence[str], format
     params = {key: parse_scalar(key, text) for key, text in assignments(tokens).items()}
     made = _registry.make_source(source, params)
     truth = made.reference()
-    facts = {key: value for key, value in asdict(made.facts()).items() if value is not None}
+    known = asdict(made.facts()) if isinstance(made, Source) else {}
+    facts = {key: value for key, value in known.items() if value is not None}
     data = {"source": source, "params": made.get_params(), **asdict(truth), "facts": facts}
     record = {"source": source, **made.get_params()}
     record |= {"value": truth.value, "error": truth.error, "method": truth.method}
     rows = [
-        ("h(S+Z)", f"{truth.value:.15g} nats"),
+        (truth.quantity, f"{truth.value:.15g} nats"),
         ("error", f"<= {truth.error:.1e} nats"),
         ("method", truth.method),
     ]
@@ -119,12 +121,22 @@ def _outline(kind: str, name: str) -> dict[str, str]:
     try:
         provider = _registry_of(kind).entry(name).provider
         if kind == "suites":
-            return {"reads": "", "summary": load_suite(name).title, "provider": provider}
+            title = load_suite(name).title
+            return {"of": "", "reads": "", "summary": title, "provider": provider}
         cls = _registry_of(kind).load(name)
     except (ValueError, TypeError) as error:
-        return {"reads": "", "summary": f"cannot be used: {error}", "provider": provider}
+        why = f"cannot be used: {error}"
+        return {"of": "", "reads": "", "summary": why, "provider": provider}
     summary = (inspect.getdoc(cls) or "").partition("\n")[0]
-    return {"reads": getattr(cls, "reads", ""), "summary": summary, "provider": provider}
+    reads = getattr(cls, "reads", "")
+    return {"of": _quantity(cls), "reads": reads, "summary": summary, "provider": provider}
+
+
+def _quantity(cls: type) -> str:
+    """Return what an estimator estimates, or what a source has a truth of."""
+    from entbench._base import MutualInformationEstimator, PairSource
+
+    return "I" if issubclass(cls, MutualInformationEstimator | PairSource) else "h"
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
@@ -163,8 +175,11 @@ def _suite_details(name: str) -> dict[str, Any]:
     loaded = load_suite(name)
     values = {**loaded.params, "seed": loaded.seed}
     values["estimators"] = ", ".join(estimator for estimator, _ in loaded.estimators)
+    if "sources" in values:
+        values["sources"] = "; ".join(_source_text(source) for source in values["sources"])
     meanings = {
-        "source": "source of S",
+        "source": "source of the samples",
+        "sources": "sources of the samples",
         "n": "numbers of samples",
         "trials": "independent draws for each n (option --trials)",
         "seed": "where the draws start from (option --seed)",
@@ -176,7 +191,7 @@ def _suite_details(name: str) -> dict[str, Any]:
             {
                 "name": key,
                 "default": ",".join(map(str, value)) if isinstance(value, list) else str(value),
-                "description": meanings.get(key, f"parameter of source {loaded.source!r}"),
+                "description": meanings.get(key, "parameter of the source"),
             }
             for key, value in values.items()
         ],
@@ -190,6 +205,11 @@ def _suite_details(name: str) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _source_text(source: dict[str, Any]) -> str:
+    params = ", ".join(f"{key}={value}" for key, value in source.items() if key != "source")
+    return f"{source['source']} {params}".strip()
 
 
 def _sections(docstring: str) -> dict[str, str]:

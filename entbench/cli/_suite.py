@@ -32,13 +32,12 @@ def _complete_tokens(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     from entbench import _registry
-    from entbench._base import parameters_of
     from entbench.runner import load_suite
 
     given = [token for token in context.params.get("tokens") or () if "=" not in token]
     try:
-        source = _registry.sources.load(load_suite(given[0] if given else _DEFAULT).source)
-        keys = [f"{key}=" for key in ("n", *parameters_of(source))]
+        chosen = load_suite(given[0] if given else _DEFAULT)
+        keys = [f"{key}=" for key in ("n", *chosen.source_parameters)]
     except (ValueError, OSError):
         keys = []
     names = [] if given else _registry.suites.names()
@@ -190,7 +189,7 @@ def _plan_printout(plan: Plan, store: Store) -> Printout:
         "plan": records,
     }
     note = f"{len(plan.cells)} cells: {len(stored)} stored in {store.path}, {missing} to compute"
-    return Printout(data, records, tables, [note], f"{plan.suite.name}: dry run")
+    return Printout(data, records, tables, [note, *plan.notes], f"{plan.suite.name}: dry run")
 
 
 def _say(quiet: bool, text: str) -> None:

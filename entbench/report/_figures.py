@@ -60,7 +60,10 @@ def error_vs_n(summary: Summary) -> Figure:
             rows = [summary.rows[i] for i in chosen if summary.rows[i].estimator.label == label]
             _draw_curve(axes, rows, label, position)
         _draw_bounds(axes, summary, chosen)
-        _dress(axes, f"{case.source.label}\nh(S+Z) = {case.reference.value:.6g} nats")
+        _dress(
+            axes,
+            f"{case.source.label}\n{case.reference.quantity} = {case.reference.value:.6g} nats",
+        )
     for axes in grid[:, 0]:
         axes.set_ylabel("mean absolute error (nats)")
     for axes in grid.flat[max(0, len(cases) - columns) : len(cases)]:

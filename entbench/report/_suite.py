@@ -66,6 +66,8 @@ def summarise(run: SuiteRun) -> Summary:
 
 def _setting(source: Spec, run: SuiteRun) -> str:
     """Return `` @ d=5``: those of the source's parameters that the run sweeps; "" if none."""
+    if any(case.source.name != source.name for case in run.cases):
+        return f" @ {source.label}"
     swept = [
         f"{name}={value}"
         for name, value in source.params
@@ -81,7 +83,7 @@ def suite_printout(summary: Summary) -> Printout:
         data=suite_data(summary),
         records=[_record(summary, i) for i in range(len(summary.rows))],
         tables=_tables(summary),
-        notes=[*_failure_notes(run), *_check_notes(summary)],
+        notes=[*_failure_notes(run), *run.notes, *_check_notes(summary)],
         heading=_heading(run),
     )
 
@@ -106,15 +108,20 @@ def suite_data(summary: Summary) -> dict[str, Any]:
 
 
 def _reference_data(case: Case, swept: bool) -> dict[str, Any]:
-    source = {"source": dict(case.source.params)} if swept else {}
+    source = {"source": _source_data(case.source)} if swept else {}
     reference = case.reference
     return {
         **source,
+        "quantity": reference.quantity,
         "value": reference.value,
         "error": reference.error,
         "method": reference.method,
         "checks": [asdict(check) for check in reference.checks],
     }
+
+
+def _source_data(source: Spec) -> dict[str, Any]:
+    return {"name": source.name, **dict(source.params)}
 
 
 def _row_data(summary: Summary, i: int) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def _row_data(summary: Summary, i: int) -> dict[str, Any]:
     if bounds:
         bounds["vacuous"] = sorted(theory.vacuous)
     return {
-        **({"source": dict(row.source.params)} if summary.swept else {}),
+        **({"source": _source_data(row.source)} if summary.swept else {}),
         "estimator": row.estimator.label,
         "n": row.n,
         "trials": row.trials,
@@ -143,7 +150,8 @@ def _row_data(summary: Summary, i: int) -> dict[str, Any]:
 def _record(summary: Summary, i: int) -> dict[str, Any]:
     """Return a row with every pair and bound in a column of its own."""
     row, theory = summary.rows[i], summary.bounds[i]
-    flat: dict[str, Any] = {"suite": summary.run.suite, **dict(row.source.params)}
+    flat: dict[str, Any] = {"suite": summary.run.suite, "source": row.source.name}
+    flat |= dict(row.source.params)
     data = {k: v for k, v in _row_data(summary, i).items() if k not in ("source", "bounds")}
     for name, value in data.items():
         if name.endswith("_ci"):
@@ -202,8 +210,8 @@ def _case_title(case: Case) -> str:
     reference = case.reference
     digits = max(0, min(14, -math.ceil(math.log10(reference.error)))) if reference.error else 14
     return (
-        f"{case.source.label}: h(S+Z) = {reference.value:.{digits}f} nats, error <= "
-        f"{reference.error:.1e}"
+        f"{case.source.label}: {reference.quantity} = {reference.value:.{digits}f} nats, "
+        f"error <= {reference.error:.1e}"
     )
 
 

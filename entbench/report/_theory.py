@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,6 +22,19 @@ _PLUG_IN = "sp"
 # ... beyond the error of the reference and this, in nats: kernels of sp are in single precision
 # where that is fine enough for its tolerance, so its value is off by up to some 1e-7.
 _NUMERICAL_SLACK = 1e-6
+
+
+# a plug-in, a bound on it given the same samples, and the sign of what may not be positive
+_PAIRWISE = [
+    ("sp", "kt-upper", 1.0),
+    ("sp", "kt-lower", -1.0),
+    ("sp-mi", "kt-mi-upper", 1.0),
+    ("sp-mi", "kt-mi-lower", -1.0),
+]
+
+# what is wrong, "" if nothing, None if that cannot be told
+Comparison = Callable[[Row, Mapping[str, float]], str | None]
+RowsComparison = Callable[[Sequence[Row], Mapping[Spec, SourceFacts | None]], Iterator[str | None]]
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,9 @@ class Check:
     detail: str
 
 
-def bounds_for(row: Row, facts: SourceFacts) -> RowBounds:
+def bounds_for(row: Row, facts: SourceFacts | None) -> RowBounds:
     """Return the bounds that hold for a row: those on the plug-in, for the plug-in's rows."""
-    if row.estimator.name != _PLUG_IN:
+    if row.estimator.name != _PLUG_IN or facts is None:
         return RowBounds()
     return _plug_in_bounds(row.n, facts)
 
@@ -87,22 +100,51 @@ def check_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
             raise ValueError(unknown_name(kind, name, listed))
 
 
-def run_check(name: str, rows: list[Row], facts: Mapping[Spec, SourceFacts]) -> Check:
+def run_check(name: str, rows: Sequence[Row], facts: Mapping[Spec, SourceFacts | None]) -> Check:
     """Run the check of that name over the rows it applies to."""
-    what, compare = CHECKS[name]
-    compared, broken = 0, []
-    for row in rows:
-        theory = bounds_for(row, facts[row.source]).values
-        verdict = compare(row, theory)
-        if verdict is not None:
-            compared += 1
-            if verdict:
-                broken.append(f"{row.source.label}, n={row.n}: {verdict}")
-    if not compared:
-        return Check(name, None, f"{what}: nothing to compare (needs 2 trials and known bounds)")
+    what, needs, compare = CHECKS[name]
+    verdicts = [verdict for verdict in compare(rows, facts) if verdict is not None]
+    broken = [verdict for verdict in verdicts if verdict]
+    if not verdicts:
+        return Check(name, None, f"{what}: nothing to compare (needs {needs})")
     if broken:
         return Check(name, False, f"{what}: violated at {'; '.join(broken)}")
-    return Check(name, True, f"{what}: {compared} of {compared} rows")
+    return Check(name, True, f"{what}: {len(verdicts)} of {len(verdicts)} rows")
+
+
+def _row_by_row(compare: Comparison) -> RowsComparison:
+    """Return the check that compares each row with its own bounds."""
+
+    def verdicts(
+        rows: Sequence[Row], facts: Mapping[Spec, SourceFacts | None]
+    ) -> Iterator[str | None]:
+        for row in rows:
+            verdict = compare(row, bounds_for(row, facts[row.source]).values)
+            yield f"{row.source.label}, n={row.n}: {verdict}" if verdict else verdict
+
+    return verdicts
+
+
+def _compare_pairwise(
+    rows: Sequence[Row], facts: Mapping[Spec, SourceFacts | None]
+) -> Iterator[str | None]:
+    """Yield what is wrong with pairwise-distance bounds on the plug-in, each trial's own."""
+    for plug_in, bound, sign in _PAIRWISE:
+        inner = {(r.source, r.n): r for r in rows if r.estimator.name == plug_in}
+        for row in rows:
+            within = inner.get((row.source, row.n))
+            if row.estimator.name != bound or within is None or row.failed or within.failed:
+                continue
+            excess = mean_interval(
+                sign * (within.errors - row.errors), _NUMERICAL_SLACK, _CHECK_CONFIDENCE
+            )
+            if excess is None:
+                yield None
+            elif excess[0] > 0.0:
+                beyond = f"{plug_in} is beyond {row.estimator.label} by {excess[0]:.4g} at least"
+                yield f"{row.source.label}, n={row.n}: {beyond}"
+            else:
+                yield ""
 
 
 def _compare_bias(row: Row, theory: Mapping[str, float]) -> str | None:
@@ -132,9 +174,20 @@ def _interval_to_check(row: Row, values: NDArray[np.float64]) -> Interval | None
     return mean_interval(values, extra=slack, confidence=_CHECK_CONFIDENCE)
 
 
-Comparison = Callable[[Row, Mapping[str, float]], str | None]
-
-CHECKS: dict[str, tuple[str, Comparison]] = {
-    "plug-in-bias": ("bias of sp within its bounds", _compare_bias),
-    "plug-in-risk": ("mean absolute error of sp below its bound", _compare_risk),
+CHECKS: dict[str, tuple[str, str, RowsComparison]] = {
+    "plug-in-bias": (
+        "bias of sp within its bounds",
+        "2 trials and known bounds",
+        _row_by_row(_compare_bias),
+    ),
+    "plug-in-risk": (
+        "mean absolute error of sp below its bound",
+        "2 trials and known bounds",
+        _row_by_row(_compare_risk),
+    ),
+    "pairwise-bounds": (
+        "sp and sp-mi between the pairwise-distance bounds of their own draws",
+        "2 trials of both",
+        _compare_pairwise,
+    ),
 }

@@ -151,6 +151,7 @@ def run_plan(
         figures=plan.suite.figures,
         info=info,
         computed=len(missing),
+        notes=plan.notes,
     )
 
 

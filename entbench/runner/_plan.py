@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from entbench import _registry
-from entbench._base import EntropyEstimator, Source, parameters_of
+from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
 from entbench.runner._suite import Suite
 
@@ -27,11 +27,14 @@ class Plan:
         One for each setting of the source, with reference and facts.
     cells : tuple of Cell
         In the order of the table: case, estimator, n, trial.
+    notes : tuple of str
+        Which estimators are left out for which source, and why.
     """
 
     suite: Suite
     cases: tuple[Case, ...]
     cells: tuple[Cell, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(suite: Suite) -> Plan:
@@ -40,35 +43,53 @@ def make_plan(suite: Suite) -> Plan:
     Raises
     ------
     ValueError, TypeError
-        If a source or an estimator refuses its parameters.
+        If a source or an estimator refuses its parameters, or an estimator fits no source.
     """
     cases, cells = [], []
-    for source in _sources(suite):
-        spec = _source_spec(suite.source, source)
-        cases.append(Case(spec, source.reference(), source.facts()))
-        estimators = dict.fromkeys(
-            _estimator_spec(name, params, source.sigma) for name, params in suite.estimators
-        )
+    refused: dict[str, dict[str, str]] = {}
+    sources = [(name, source) for name, grid in suite.sources for source in _sources(name, grid)]
+    for kind, source in sources:
+        spec = _source_spec(kind, source)
+        reference = source.reference()
+        facts = source.facts() if isinstance(source, Source) else None
+        cases.append(Case(spec, reference, facts))
+        made: dict[Spec, None] = {}
+        for name, params in suite.estimators:
+            why = mismatch(_registry.estimators.load(name), source)
+            if why:
+                refused.setdefault(name, {})[kind] = why
+                continue
+            made[_estimator_spec(name, params, source.sigma)] = None
         cells += [
             Cell(spec, estimator, n, trial, suite.seed)
-            for estimator in estimators
+            for estimator in made
             for n in suite.n
             for trial in range(suite.trials)
         ]
-    return Plan(suite, tuple(cases), tuple(cells))
+    kinds = {kind for kind, _ in sources}
+    notes = [_left_out(name, reasons, kinds) for name, reasons in refused.items()]
+    return Plan(suite, tuple(cases), tuple(cells), tuple(notes))
 
 
-def _sources(suite: Suite) -> list[Source]:
-    names, values = list(suite.grid), list(suite.grid.values())
+def _left_out(name: str, reasons: Mapping[str, str], kinds: set[str]) -> str:
+    """Return the note for an estimator that cannot be run against some sources; raise for all."""
+    (why, *_) = reasons.values()
+    where = ", ".join(reasons)
+    if set(reasons) == kinds:
+        raise ValueError(f"estimator {name!r} cannot be run against {where}: {why}.")
+    return f"{name} is left out for {where}: {why}"
+
+
+def _sources(name: str, grid: Mapping[str, tuple[Any, ...]]) -> list[Source | PairSource]:
     made = [
-        _registry.make_source(suite.source, dict(zip(names, point, strict=True)))
-        for point in itertools.product(*values)
+        _registry.make_source(name, dict(zip(grid, point, strict=True)))
+        for point in itertools.product(*grid.values())
     ]
     distinct = {tuple(source.get_params().items()): source for source in made}
     return list(distinct.values())
 
 
-def _source_spec(name: str, source: Source) -> Spec:
+def _source_spec(name: str, source: Source | PairSource) -> Spec:
     params = source.get_params()
     return Spec(
         name=name,
@@ -80,7 +101,7 @@ def _source_spec(name: str, source: Source) -> Spec:
     )
 
 
-def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float) -> Spec:
+def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float | None) -> Spec:
     # A random_state of 0 shows the parameter to be there; each cell gets its own.
     estimator = _registry.make_estimator(name, params, sigma=sigma, random_state=0)
     effective = {
@@ -98,7 +119,7 @@ def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float) -> Sp
     )
 
 
-def _label(name: str, estimator: EntropyEstimator, params: Mapping[str, Scalar]) -> str:
+def _label(name: str, estimator: Estimator, params: Mapping[str, Scalar]) -> str:
     known = parameters_of(type(estimator))
     changed = [f"{key}={value}" for key, value in params.items() if value != known[key].default]
     return f"{name}[{','.join(changed)}]" if changed else name

@@ -17,7 +17,7 @@ from entbench.runner._grammar import parse_named, parse_sizes, parse_values, sam
 
 _KEYS = {
     "title": str,
-    "source": dict,
+    "source": (dict, list),
     "estimators": list,
     "n": (list, int, float, str),
     "trials": int,
@@ -36,10 +36,9 @@ class Suite:
     ----------
     name, title : str
         Of the suite.
-    source : str
-        Registry name of its source.
-    grid : mapping of str to tuple
-        Values of each source parameter given; more than one makes a sweep.
+    sources : tuple of (name, grid)
+        Registry name of each source, and values of each of its parameters that are given; more
+        than one value makes a sweep.
     estimators : tuple of (name, params)
         What competes.
     n : tuple of int
@@ -52,8 +51,7 @@ class Suite:
 
     name: str
     title: str
-    source: str
-    grid: Mapping[str, tuple[Any, ...]]
+    sources: tuple[tuple[str, Mapping[str, tuple[Any, ...]]], ...]
     estimators: tuple[tuple[str, dict[str, Scalar]], ...]
     n: tuple[int, ...]
     trials: int = 20
@@ -64,8 +62,18 @@ class Suite:
     @property
     def params(self) -> dict[str, Any]:
         """Return the parameters as results print them: a sweep is a list."""
-        source = {key: v[0] if len(v) == 1 else list(v) for key, v in self.grid.items()}
-        return {"source": self.source, **source, "n": list(self.n), "trials": self.trials}
+        described = [
+            {"source": name} | {k: v[0] if len(v) == 1 else list(v) for k, v in grid.items()}
+            for name, grid in self.sources
+        ]
+        sources = described[0] if len(described) == 1 else {"sources": described}
+        return {**sources, "n": list(self.n), "trials": self.trials}
+
+    @property
+    def source_parameters(self) -> list[str]:
+        """Return the names of all parameters that some source takes."""
+        names = (parameters_of(_registry.sources.load(name)) for name, _ in self.sources)
+        return list(dict.fromkeys(key for keys in names for key in keys))
 
 
 def load_suite(name: str) -> Suite:
@@ -102,7 +110,7 @@ def override(
         As loaded.
     params : mapping
         ``n`` and source parameters: numbers, sequences of them for a sweep, or text in the grammar
-        of the command line.
+        of the command line. A parameter goes to every source that takes it.
     estimators : sequence of str
         In place of the suite's own, each like ``kl`` or ``kl[k=3]``.
     trials, seed : int, optional
@@ -113,8 +121,8 @@ def override(
     ValueError
         If a key is neither ``n`` nor a parameter of the source, or a value is no good.
     """
-    known = ["n", *parameters_of(_registry.sources.load(suite.source))]
-    grid = dict(suite.grid)
+    known = ["n", *suite.source_parameters]
+    given: dict[str, tuple[Any, ...]] = {}
     sizes = suite.n
     for key, value in params.items():
         if key not in known:
@@ -123,15 +131,23 @@ def override(
         if key == "n":
             sizes = sample_sizes(values)
         else:
-            grid[key] = values
+            given[key] = values
     return replace(
         suite,
-        grid=grid,
+        sources=tuple((name, _with(name, grid, given)) for name, grid in suite.sources),
         n=sizes,
         estimators=tuple(map(parse_named, estimators)) or suite.estimators,
         trials=suite.trials if trials is None else check_integer("trials", trials, minimum=1),
         seed=suite.seed if seed is None else check_integer("seed", seed, minimum=0),
     )
+
+
+def _with(
+    source: str, grid: Mapping[str, tuple[Any, ...]], given: Mapping[str, tuple[Any, ...]]
+) -> dict[str, tuple[Any, ...]]:
+    """Return the grid with those of the given values that the source takes."""
+    taken = parameters_of(_registry.sources.load(source))
+    return {**grid, **{key: values for key, values in given.items() if key in taken}}
 
 
 def _unknown_key(key: str, suite: str, known: list[str]) -> str:
@@ -170,16 +186,12 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
     missing = [key for key in _REQUIRED if key not in table]
     if missing:
         raise ValueError(f"{', '.join(f'`{key}`' for key in missing)} missing.")
-    source = dict(table["source"])
-    if not isinstance(source.get("name"), str):
-        raise ValueError('`source` needs a `name`, as in source = { name = "truncated-mixture" }.')
     if not table["estimators"] or not all(isinstance(e, str) for e in table["estimators"]):
         raise TypeError('`estimators` must be a list of texts such as "kl" or "kl[k=3]".')
     bare = Suite(
         name=name,
         title=table.get("title", ""),
-        source=source.pop("name"),
-        grid={},
+        sources=_source_grids(table["source"]),
         estimators=tuple(map(parse_named, table["estimators"])),
         n=(),
         trials=check_integer("trials", table.get("trials", 20), minimum=1),
@@ -187,4 +199,25 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         checks=tuple(map(str, table.get("checks", ()))),
         figures=tuple(map(str, table.get("figures", ()))),
     )
-    return override(bare, {**source, "n": table["n"]})
+    return override(bare, {"n": table["n"]})
+
+
+def _source_grids(tables: Any) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:
+    """Return name and grid of each source: of one table, or of a list of them."""
+    listed = [tables] if isinstance(tables, dict) else tables
+    if not listed or not all(isinstance(table, dict) for table in listed):
+        raise TypeError("`source` must be a table, or a list of tables.")
+    grids = []
+    for table in listed:
+        params = dict(table)
+        name = params.pop("name", None)
+        if not isinstance(name, str):
+            raise ValueError(
+                '`source` needs a `name`, as in source = { name = "truncated-mixture" }.'
+            )
+        known = parameters_of(_registry.sources.load(name))
+        for key in params:
+            if key not in known:
+                raise ValueError(unknown_name(f"parameter of source {name!r}", key, known))
+        grids.append((name, {key: _values(key, value) for key, value in params.items()}))
+    return tuple(grids)

@@ -19,8 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entbench import _registry
-from entbench._base import EntropyEstimator, EntropyResult, Source
+from entbench._base import Estimator, PairSource, Result, Source
 from entbench._records import STATUS_FAILED, STATUS_OK, Cell, Record, Scalar, Spec
+
+# by what an estimator reads, the arguments of its `fit`
+Samples = dict[str, tuple[NDArray[np.float64], ...]]
 
 _WARM_UP_ROWS = 64
 _warmed_up: set[Spec] = set()
@@ -46,18 +49,17 @@ def run_cell(cell: Cell) -> Record:
             _check_origins(cell)
             source = _source(cell.source)
             _seed_globals(cell)
-            signal, noisy = draw(source, cell)
-            samples = {"signal": signal, "noisy": noisy}
+            samples = draw(source, cell)
             _warm_up(cell, source, samples)
             caught.clear()
             estimator = _estimator(cell, source)
             _seed_globals(cell)
             start = time.perf_counter()
             try:
-                estimator.fit(samples[estimator.reads])
+                _fit(estimator, samples)
             finally:
                 seconds = time.perf_counter() - start
-            result = EntropyResult.of(estimator, cell.n, source.dim)
+            result = Result.of(estimator, cell.n)
     except Exception as failure:
         return Record(cell, STATUS_FAILED, _one_line(failure), None, None, seconds)
     message = f"warning: {_first_line(str(caught[0].message))}" if caught else ""
@@ -66,19 +68,44 @@ def run_cell(cell: Cell) -> Record:
     return Record(cell, STATUS_OK, message, result.value, error, seconds, diagnostics)
 
 
-def draw(source: Source, cell: Cell) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the cell's samples of S and of T = S + Z, each (n, dim).
+def draw(source: Source | PairSource, cell: Cell) -> Samples:
+    """Return what ``fit`` is given, by what an estimator reads.
 
-    They depend on source, n, trial and seed alone: every estimator gets the same.
+    That is samples of S and of T = S + Z, each (n, dim), or pairs with S and with T. They depend
+    on source, n, trial and seed alone: every estimator gets the same.
     """
-    signal = np.asarray(source.sample(cell.n, _generator(cell, "signal")), dtype=np.float64)
-    if signal.shape != (cell.n, source.dim) or not np.isfinite(signal).all():
-        raise ValueError(
-            f"source {cell.source.name!r} must draw finite samples of shape "
-            f"({cell.n}, {source.dim}); got shape {signal.shape}."
-        )
+    if isinstance(source, PairSource):
+        return _draw_pairs(source, cell)
+    signal = _checked(source.sample(cell.n, _generator(cell, "signal")), source.dim, cell)
     noise = _generator(cell, "noise").standard_normal(signal.shape)
-    return signal, signal + source.sigma * noise
+    return {"signal": (signal,), "noisy": (signal + source.sigma * noise,)}
+
+
+def _draw_pairs(source: PairSource, cell: Cell) -> Samples:
+    pairs = source.sample(cell.n, _generator(cell, "pairs"))
+    dim_x, dim_y = source.dims
+    x = _checked(pairs.x, dim_x, cell)
+    samples: Samples = {"noisy": (x, _checked(pairs.y, dim_y, cell))}
+    if pairs.signal is not None:
+        samples["signal"] = (x, _checked(pairs.signal, dim_y, cell))
+    return samples
+
+
+def _checked(samples: Any, dim: int, cell: Cell) -> NDArray[np.float64]:
+    array = np.asarray(samples, dtype=np.float64)
+    if array.shape != (cell.n, dim) or not np.isfinite(array).all():
+        raise ValueError(
+            f"source {cell.source.name!r} must draw finite samples of shape ({cell.n}, {dim}); "
+            f"got shape {array.shape}."
+        )
+    return array
+
+
+def _fit(estimator: Estimator, samples: Samples, rows: int | None = None) -> None:
+    """Fit to the samples, or to copies of the first few."""
+    given = samples[estimator.reads]
+    fit: Any = estimator.fit
+    fit(*(given if rows is None else (array[:rows].copy() for array in given)))
 
 
 def _check_origins(cell: Cell) -> None:
@@ -98,11 +125,11 @@ def _generator(cell: Cell, stream: str) -> np.random.Generator:
 
 
 @lru_cache(maxsize=64)
-def _source(spec: Spec) -> Source:
+def _source(spec: Spec) -> Source | PairSource:
     return _registry.make_source(spec.name, dict(spec.params))
 
 
-def _estimator(cell: Cell, source: Source) -> EntropyEstimator:
+def _estimator(cell: Cell, source: Source | PairSource) -> Estimator:
     return _registry.make_estimator(
         cell.estimator.name,
         dict(cell.estimator.params),
@@ -111,14 +138,14 @@ def _estimator(cell: Cell, source: Source) -> EntropyEstimator:
     )
 
 
-def _warm_up(cell: Cell, source: Source, samples: dict[str, NDArray[np.float64]]) -> None:
+def _warm_up(cell: Cell, source: Source | PairSource, samples: Samples) -> None:
     """Fit once on a few rows before the clock runs: imports and compilation are not the method."""
     if cell.estimator in _warmed_up:
         return
     _warmed_up.add(cell.estimator)
     estimator = _estimator(cell, source)
     with contextlib.suppress(Exception):  # it will fail in the open when its turn comes
-        estimator.fit(samples[estimator.reads][:_WARM_UP_ROWS].copy())
+        _fit(estimator, samples, _WARM_UP_ROWS)
 
 
 def _plain(value: Any) -> Scalar:

@@ -14,11 +14,11 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
+from entbench.sources._panels import panel_nodes, steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _TAU_MAX = 1e6  # uniform to 1e-12 by then; beyond, inverting the half-normal loses digits
 _REACH = 13.0  # standard deviations: exp(-13^2/2) = 2e-37
 _ROUNDING = 2.0**-48  # relative rounding of a panel sum of a few thousand smooth terms
@@ -188,7 +188,7 @@ class _Axis:
         From phi_sigma^2 = (4 pi sigma^2)^{-1/2} phi_{sigma/sqrt2}; q_s is the density of S_1 plus
         noise of deviation s.
         """
-        x, weights = _panel_nodes(self._panels(to_the_middle=True))
+        x, weights = panel_nodes(self._panels(to_the_middle=True))
         narrow = self.log_density(x, self.sigma / math.sqrt(2.0))
         ratio = np.exp(narrow - self.log_density(x, self.sigma))
         return float(weights @ ratio) / (math.sqrt(math.pi) * self.sigma) - 1.0
@@ -208,21 +208,17 @@ class _Axis:
         """
         inner = float(self._landmarks()[-1])
         face = min(inner, 12.0 * self.sigma)
-        pieces = [_steps(-12.0 * self.sigma, face, 0.5 * self.sigma)]
+        pieces = [steps(-12.0 * self.sigma, face, 0.5 * self.sigma)]
         if face < inner:
-            pieces.append(_steps(face, inner, 0.5 * min(self.spread, 1.0)))
+            pieces.append(steps(face, inner, 0.5 * min(self.spread, 1.0)))
         if to_the_middle and inner < 1.0:
             pieces.append(_graded(inner, 1.0, 0.5 * self.spread, self.spread**2))
         return np.unique(np.concatenate(pieces))
 
     def _panel_entropy(self, panels: NDArray[np.float64]) -> float:
-        x, weights = _panel_nodes(panels)
+        x, weights = panel_nodes(panels)
         log_q = self.log_density(x, self.sigma)
         return -2.0 * float(weights @ (np.exp(log_q) * log_q))
-
-
-def _steps(start: float, stop: float, width: float) -> NDArray[np.float64]:
-    return np.linspace(start, stop, 1 + max(1, math.ceil((stop - start) / width)))
 
 
 def _graded(start: float, stop: float, at_start: float, at_stop: float) -> NDArray[np.float64]:
@@ -236,12 +232,6 @@ def _graded(start: float, stop: float, at_start: float, at_stop: float) -> NDArr
             width *= 1.5
             depth += width
     return np.unique(ends)
-
-
-def _panel_nodes(panels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    half = 0.5 * np.diff(panels)[:, None]
-    middle = 0.5 * (panels[1:] + panels[:-1])[:, None]
-    return (middle + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
 
 
 def _log_ndtr_difference(

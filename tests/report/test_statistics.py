@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,31 @@ def test_risk_above_its_bound_is_found() -> None:
     assert checks_of({10**6: list(TRUTH - 1.0 + wobble)})["plug-in-risk"] is False
 
 
+def together(*runs: SuiteRun) -> SuiteRun:
+    return replace(runs[0], records=tuple(record for run in runs for record in run.records))
+
+
+@pytest.mark.parametrize("kind", ["kt", "kt-mi"])
+@pytest.mark.parametrize(
+    ("lower", "upper", "holds"),
+    [(-0.1, 0.1, True), (0.0, 0.0, True), (0.1, 0.2, False), (-0.2, -0.1, False)],
+)
+def test_pairwise_bounds(kind: str, lower: float, upper: float, holds: bool) -> None:
+    """Bounds are compared trial by trial: what the draws share is not held against them."""
+    values = np.array([1.0, 5.0, 2.0, 3.0])
+    wobble = np.array([1e-4, -1e-4, 0.0, 1e-5])
+    checks = ("pairwise-bounds",)
+    plug_in = run_of({10: list(values)}, kind.replace("kt", "sp"), checks=checks)
+    bounds = [
+        run_of({10: list(values + shift + wobble)}, f"{kind}-{side}", checks=checks)
+        for side, shift in (("lower", lower), ("upper", upper))
+    ]
+    (check,) = summarise(together(plug_in, *bounds)).checks
+    assert check.holds is holds
+    (alone,) = summarise(plug_in).checks
+    assert alone.holds is None
+
+
 def test_checks_without_anything_to_compare_say_so() -> None:
     assert checks_of({100: [1.9, 2.0]}, estimator="kl") == dict.fromkeys(CHECKS, None)
     assert checks_of({100: [1.9]}) == dict.fromkeys(CHECKS, None)
@@ -195,7 +221,7 @@ def test_rounding_is_no_violation(tmp_path: Path) -> None:
         store=tmp_path / "s",
     )
     summary = summarise(run)
-    assert [check.holds for check in summary.checks] == [True, True]
+    assert [check.holds for check in summary.checks] == [True, True, None]
     for row, theory in zip(summary.rows, summary.bounds, strict=True):
         assert -row.bias == pytest.approx(theory.values["bias_lower"], abs=1e-6)
 

@@ -140,8 +140,8 @@ def test_every_estimator_gets_the_same_draw() -> None:
     source = TruncatedMixture(**{key: SMALL[key] for key in ("d", "sigma")})
     draws: dict[tuple[int, int], list[bytes]] = {}
     for cell in cells:
-        signal_, noisy = draw(source, cell)
-        content = signal_.tobytes() + noisy.tobytes()
+        samples = draw(source, cell)
+        content = b"".join(array.tobytes() for reads in samples.values() for array in reads)
         draws.setdefault((cell.n, cell.trial), []).append(content)
     assert len(draws) == 4
     for same in draws.values():
@@ -153,8 +153,8 @@ def test_every_estimator_gets_the_same_draw() -> None:
 def test_noise_has_the_sources_level() -> None:
     suite = override(load_suite("truncated-mixture"), {"n": 4000, "d": 5}, trials=1)
     cell = make_plan(suite).cells[0]
-    clean, noisy = draw(TruncatedMixture(d=5, sigma=0.1), cell)
-    noise = (noisy - clean).ravel()
+    samples = draw(TruncatedMixture(d=5, sigma=0.1), cell)
+    noise = (samples["noisy"][0] - samples["signal"][0]).ravel()
     # 4.5 standard errors over 20,000 draws
     assert noise.std() == pytest.approx(0.1, abs=4.5 * 0.1 / np.sqrt(2 * 20_000))
     assert noise.mean() == pytest.approx(0.0, abs=4.5 * 0.1 / np.sqrt(20_000))
@@ -438,8 +438,8 @@ def test_own_source_in_an_own_suite(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     assert [reference["source"] for reference in data["reference"]] == [
-        {"d": 1, "sigma": 2},
-        {"d": 2, "sigma": 2},
+        {"name": "wide-gaussian", "d": 1, "sigma": 2},
+        {"name": "wide-gaussian", "d": 2, "sigma": 2},
     ]
     assert data["checks"][0]["holds"] is None
     for row in data["rows"]:

@@ -71,7 +71,9 @@ def test_overriding() -> None:
         trials=3,
         seed=7,
     )
-    assert (suite.grid["d"], suite.grid["sigma"]) == ((5, 10), (0.5,))
+    ((name, grid),) = suite.sources
+    assert name == "truncated-mixture"
+    assert (grid["d"], grid["sigma"]) == ((5, 10), (0.5,))
     assert (suite.n, suite.trials, suite.seed) == ((100, 1000), 3, 7)
     assert suite.estimators == (("kl", {"k": 1}),)
 
@@ -122,7 +124,7 @@ name = "truncated-mixture"
         (GOOD.replace('["kl"]', "[3]"), "`estimators` must be a list"),
         (GOOD.replace("name", "title"), "`source` needs a `name`"),
         (GOOD.replace("-mixture", "-mixtur"), "unknown source .* Did you mean 'truncated-mixture'"),
-        (GOOD + "dd = 3", "unknown key for suite 'mine' 'dd'"),
+        (GOOD + "dd = 3", "unknown parameter of source 'truncated-mixture' 'dd'. Did"),
         (GOOD.replace("[10, 20]", "[1]"), "`n` must be an integer >= 2"),
     ],
 )
