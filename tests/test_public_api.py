@@ -14,7 +14,17 @@ import entbench
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-ROOMS = ["bounds", "cli", "estimators", "mixture", "report", "runner", "sources"]
+ROOMS = [
+    "bounds",
+    "cli",
+    "estimators",
+    "mixture",
+    "neighbours",
+    "report",
+    "runner",
+    "sources",
+    "testing",
+]
 
 
 def test_every_public_name_is_there() -> None:

@@ -83,7 +83,7 @@ def test_the_two_first_commands_are_whole() -> None:
 def test_estimators_table_is_complete() -> None:
     from entbench import _registry as registry
 
-    names = set(re.findall(r"`([a-z-]+)`", "".join(re.findall(r"\n\| (`.*?) \|", TEXT))))
+    names = set(re.findall(r"`([a-z0-9-]+)`", "".join(re.findall(r"\n\| (`.*?) \|", TEXT))))
     built_in = {
         name
         for name in registry.estimators.names()

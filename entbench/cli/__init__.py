@@ -14,8 +14,10 @@ from typing import Any, TextIO
 import click
 
 from entbench import __version__
+from entbench.cli._check import check
 from entbench.cli._completion import completion
 from entbench.cli._estimate import estimate
+from entbench.cli._new import new
 from entbench.cli._show import describe, list_names, reference
 from entbench.cli._suite import suite
 
@@ -68,16 +70,19 @@ def _show_warning(
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="entbench")
 def main() -> None:
-    r"""Tell how good an estimator of differential entropy is.
+    r"""Tell how good an estimator of differential entropy or mutual information is.
 
-    Runs estimators of h(S+Z), Z ~ N(0, sigma^2 I), against sources whose truth is known, and puts
-    theory beside the data. Values are in nats.
+    Runs estimators of h(S+Z), Z ~ N(0, sigma^2 I), or of I(X;Y) against sources whose truth is
+    known, and puts theory beside the data. Values are in nats.
 
     \b
     entbench suite d=5 sigma=0.1          error against n for every estimator
     entbench suite d=5,10 n=1e2:1e4:log5  sweeps
+    entbench suite mutual-information     estimators of I(X;Y)
     entbench list                         what there is
     entbench estimate my.npy sigma=0.1    your own samples
+    entbench new estimator mine           an estimator of your own
+    entbench check mine/mine.py:Mine      is it right, and if not, why
 
     Set ENTBENCH_DEBUG=1 to see tracebacks, ENTBENCH_STORE to choose where results are kept.
     """
@@ -88,4 +93,6 @@ main.add_command(list_names)
 main.add_command(describe)
 main.add_command(reference)
 main.add_command(estimate)
+main.add_command(new)
+main.add_command(check)
 main.add_command(completion)

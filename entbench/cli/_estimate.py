@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,12 +18,30 @@ from entbench.cli._common import (
     show,
 )
 
+if TYPE_CHECKING:
+    from entbench._comparison import Comparison, JudgedEstimate
+    from entbench.report import Printout
+
+_LONG = 5.0  # seconds of refits that are announced
+_PAIRS_SHOWN = 5
+_ROUNDING = 1e-9  # nats
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("tokens", nargs=-1, metavar="[sigma=SIGMA]")
-@estimator_option("Estimator to use. Repeatable.  [default: sp]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of noise and integration.")
+@estimator_option(
+    "Estimator to use. Repeatable.  [default: sp (with sigma), kl, kde (to 20,000 rows)]"
+)
+@click.option(
+    "--groups",
+    type=int,
+    default=10,
+    show_default=True,
+    help="Of the jackknife for standard errors: that many refits, on at most 5,000 rows, and two "
+    "on half of all rows. 0 for none.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of noise, fits and groups.")
 @click.option("--key", help="Which array of a .npz file.")
 @plugin_option
 @format_option
@@ -30,72 +49,194 @@ def estimate(
     file: Path,
     tokens: Sequence[str],
     estimators: Sequence[str],
+    groups: int,
     seed: int,
     key: str | None,
     plugins: Sequence[str],
     format_: str,
 ) -> None:
-    """Estimate h(S+Z) from your own samples.
+    """Estimate h(S+Z) from your own samples, and tell whether to believe it.
 
     FILE is .npy, .npz, .csv or .parquet, one row per sample. With sigma=..., the rows are samples
-    of S, and estimators that read T = S + Z get the same noise added. Without it the rows are
+    of S, and all estimators that read T = S + Z get the same noise added. Without it the rows are
     taken as samples of T.
+
+    The standard error is that over samples, by a jackknife over groups of rows, and the numerical
+    one, together. It does not contain the bias. Lines below the table say where estimates
+    contradict each other and where n is too small.
     """
-    from entbench import estimate_entropy
+    from entbench._comparison import Wanted, compare_estimates, default_estimators
     from entbench._data import load_samples
-    from entbench._validation import unknown_name
-    from entbench.report import Printout, Table
-    from entbench.runner import parse_named, parse_scalar
+    from entbench._validation import check_positive
+    from entbench.runner import parse_named
 
     load_plugins(plugins)
+    sigma = _noise_level(tokens)
+    if sigma is not None:
+        check_positive("sigma", sigma)
+    samples = load_samples(file, key)
+    texts = estimators or default_estimators(len(samples), sigma)
+    compared = compare_estimates(
+        samples,
+        [Wanted(*parse_named(text), text) for text in dict.fromkeys(texts)],
+        sigma=sigma,
+        seed=seed,
+        groups=groups,
+        on_cost=_announce,
+    )
+    data = {"file": str(file), "sigma": sigma, "seed": seed}
+    left_out = [] if estimators or "kde" in texts else [_KDE_NOTE]
+    show(_printout(compared, data, left_out), format_)
+
+
+_KDE_NOTE = "kde is left out above 20,000 rows: its cost grows as n². -e kde asks for it."
+
+
+def _noise_level(tokens: Sequence[str]) -> Any:
+    from entbench._validation import unknown_name
+    from entbench.runner import parse_scalar
+
     given = assignments(tokens)
     for name in given:
         if name != "sigma":
             raise ValueError(unknown_name("key", name, ["sigma"]))
-    sigma = parse_scalar("sigma", given["sigma"]) if given else None
-    samples = load_samples(file, key)
-    records: list[dict[str, Any]] = []
-    for text in estimators or ("sp",):
-        name, params = parse_named(text)
-        own = {"sigma": sigma, **params}
-        result = estimate_entropy(samples, name, random_state=seed, **own)  # type: ignore[arg-type]
-        has_error = result.standard_error == result.standard_error
-        records.append(
-            {
-                "estimator": text,
-                "value": result.value,
-                "standard_error": result.standard_error if has_error else None,
-                "confidence_interval": list(result.confidence_interval) if has_error else None,
-                "diagnostics": result.diagnostics,
-            }
+    return parse_scalar("sigma", given["sigma"]) if given else None
+
+
+def _announce(label: str, fits: int, seconds: float) -> None:
+    if seconds > _LONG:
+        click.echo(
+            f"entbench: {label}: {fits} more fits for its standard error, about {seconds:.0f} s "
+            "(--groups 0 leaves them out)",
+            err=True,
         )
-    n, dim = samples.shape
-    rows = [
-        (
-            str(record["estimator"]),
-            f"{record['value']:.6g}",
-            f"{record['standard_error']:.1e}" if record["standard_error"] is not None else "-",
-            ", ".join(f"{k}={_short(v)}" for k, v in record["diagnostics"].items()),
-        )
-        for record in records
-    ]
+
+
+def _printout(compared: Comparison, data: Mapping[str, Any], notes: Sequence[str]) -> Printout:
+    from entbench.report import Printout
+
+    records = [_record(estimate) for estimate in compared.estimates]
+    sigma = data["sigma"]
     what = "h(T)" if sigma is None else f"h(S+Z), sigma = {sigma}"
-    show(
-        Printout(
-            data={"file": str(file), "n": n, "d": dim, "sigma": sigma, "estimates": records},
-            records=[{k: v for k, v in r.items() if k in _CSV_COLUMNS} for r in records],
-            tables=[
-                Table(("estimator", "nats", "numerical error", "diagnostics"), rows, gaps=False)
-            ],
-            notes=["The numerical error is not the error of the estimate: that depends on n."],
-            heading=f"{file.name}: {what}, n = {n}, d = {dim}",
+    return Printout(
+        data=_plain(
+            {
+                **data,
+                "n": compared.n,
+                "d": compared.d,
+                "groups": compared.groups,
+                "refit_rows": compared.refit_rows,
+                "estimates": records,
+                "bracket": vars(compared.bracket) if compared.bracket else None,
+                "findings": [vars(finding) for finding in compared.findings],
+            }
         ),
-        format_,
+        records=[_plain({k: v for k, v in r.items() if k != "diagnostics"}) for r in records],
+        tables=_tables(compared),
+        notes=[*_notes(compared), *notes],
+        heading=f"{Path(data['file']).name}: {what}, n = {compared.n}, d = {compared.d}",
     )
 
 
-_CSV_COLUMNS = ("estimator", "value", "standard_error")
+def _record(estimate: JudgedEstimate) -> dict[str, Any]:
+    return {
+        "estimator": estimate.label,
+        "role": estimate.role,
+        "value": estimate.value,
+        "standard_error": estimate.standard_error,
+        "sampling_error": estimate.sampling_error,
+        "numerical_error": estimate.numerical_error,
+        "half_value": estimate.half_value,
+        "diagnostics": dict(estimate.diagnostics or {}),
+    }
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _tables(compared: Comparison) -> list[Any]:
+    from entbench.report import Table
+
+    decimals = _decimals(compared.estimates)
+    numbers = [
+        (
+            estimate.label if estimate.role == "estimate" else f"{estimate.label}: {estimate.role}",
+            f"{estimate.value:.{decimals}f}",
+            _error(estimate.standard_error),
+            _error(estimate.numerical_error),
+        )
+        for estimate in compared.estimates
+    ]
+    headers = ("estimator", "nats", "standard error", "of it numerical")
+    told = [
+        (estimate.label, ", ".join(_short(estimate.diagnostics or {})))
+        for estimate in compared.estimates
+    ]
+    aside = Table(("estimator", "diagnostics"), [row for row in told if row[1]], left=2, gaps=False)
+    return [Table(headers, numbers, gaps=False), *([aside] if aside.rows else [])]
+
+
+def _decimals(estimates: Sequence[JudgedEstimate]) -> int:
+    """Return the decimals at which the smallest error shows two digits; five if none is known."""
+    errors = [e.standard_error if e.standard_error > 0 else e.numerical_error for e in estimates]
+    known = [error for error in errors if error > _ROUNDING]
+    return min(6, max(2, 1 - math.floor(math.log10(min(known))))) if known else 5
+
+
+def _notes(compared: Comparison) -> list[str]:
+    notes = []
+    if compared.bracket is not None:
+        low, high = compared.bracket.low, compared.bracket.high
+        notes.append(
+            f"bracket of {compared.bracket.label}: {low:.4f} to {high:.4f} nats, around h on "
+            "average over samples."
+        )
+    pairs = [finding for finding in compared.findings if finding.kind == "disagreement"]
+    others = [finding for finding in compared.findings if finding.kind != "disagreement"]
+    notes += [f"✗ {finding.message}" for finding in (*pairs[:_PAIRS_SHOWN], *others)]
+    if len(pairs) > _PAIRS_SHOWN:
+        notes.append(f"✗ {len(pairs) - _PAIRS_SHOWN} more pairs disagree: see --format json.")
+    if compared.groups:
+        return [*notes, *_verdict(compared, bool(pairs)), *_about_errors(compared)]
+    return [*notes, "--groups 0: whether estimates agree, or still move with n, is not judged."]
+
+
+def _verdict(compared: Comparison, disagree: bool) -> list[str]:
+    known = [e for e in compared.estimates if not math.isnan(e.standard_error)]
+    if disagree or len(known) < 2:
+        return []
+    return ["✓ The estimates agree within 3 combined standard errors."]
+
+
+def _about_errors(compared: Comparison) -> list[str]:
+    if all(math.isnan(estimate.standard_error) for estimate in compared.estimates):
+        return []
+    text = f"Standard errors: jackknife over {compared.groups} groups of rows"
+    if compared.refit_rows < compared.n:
+        text += f" ({compared.refit_rows} of the rows, scaled to n)"
+    return [f"{text}; they do not contain the bias."]
+
+
+def _short(diagnostics: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in diagnostics.items()
+        if key not in ("bracket_low", "bracket_high")  # they have a line of their own
+    ]
+
+
+def _error(error: float) -> str:
+    """Return an error to two digits; below rounding there are none."""
+    if math.isnan(error):
+        return "-"
+    return f"{error:.2g}" if error > _ROUNDING else f"<{_ROUNDING:.0e}"
+
+
+def _plain(value: Any) -> Any:
+    """Return plain JSON: what is no finite number as None, NumPy's numbers as Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if not isinstance(value, str) and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

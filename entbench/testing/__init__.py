@@ -1,0 +1,23 @@
+"""Is my estimator right, and if not, why? Checks for estimators of one's own.
+
+``entbench check my.py:Estimator`` on the command line; here as a call and for pytest.
+"""
+
+from entbench.testing._kit import (
+    CHECK_NAMES,
+    check_estimator,
+    describe_settings,
+    parametrize_with_checks,
+    run_checks,
+)
+from entbench.testing._results import MARKS, CheckResult
+
+__all__ = [
+    "CHECK_NAMES",
+    "MARKS",
+    "CheckResult",
+    "check_estimator",
+    "describe_settings",
+    "parametrize_with_checks",
+    "run_checks",
+]

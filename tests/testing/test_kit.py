@@ -1,0 +1,242 @@
+"""Each mistake is caught, by the check and the words that name it; what is right is let through."""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from entbench import _registry as registry
+from entbench.testing import (
+    CHECK_NAMES,
+    CheckResult,
+    check_estimator,
+    parametrize_with_checks,
+    run_checks,
+)
+from entbench.testing._subject import Mean, Subject
+
+FILE = Path(__file__).with_name("broken.py")
+BROKEN: Any = registry._import_file(FILE)
+HONEST = ["HonestNeighbours", "HonestLine", "HonestPlugIn", "HonestPairs"]
+MISTAKES = [
+    ("Unread", "contract", '`reads` must be "signal" or "noisy"'),
+    ("ReturnsNothing", "contract", "`return self` is missing"),
+    ("ConvertsInInit", "parameters", "must set `self.NAME = NAME`"),
+    ("SortsInPlace", "input-untouched", "sorted in place"),
+    ("WritesToInput", "input-untouched", "writes to its input"),
+    ("GlobalSeed", "global-random-state", "a global seed is set"),
+    ("GlobalDraws", "global-random-state", "draws come from the global generator"),
+    ("RandomStateIgnored", "random-state", "`random_state` is ignored"),
+    ("ThreadsMatter", "random-state", "the order in which threads finish"),
+    ("KeepsState", "no-memory", "state is kept between fits"),
+    ("FortranOrder", "layout", "memory is read as if in C order"),
+    ("ConsecutiveRows", "row-order", "in the order they come"),
+    ("NotPaired", "pairs", "X and y are not paired"),
+    ("NothingChecked", "bad-input", "nothing checks the input"),
+    ("NaNOnTies", "ties", "the distance to a neighbour is 0"),
+    ("SigmaIgnored", "sigma", "`sigma` is ignored"),
+    ("SignalTakenAsNoisy", "sigma", "S is taken for S+Z"),
+    ("VarianceForDeviation", "sigma", "the variance sigma^2 is used as the standard deviation"),
+    ("ClippedAtZero", "no-clipping", "clipped at 0"),
+    ("InformationClipped", "no-clipping", "clipped at 0"),
+    ("SinglePrecisionFarAway", "shift", "precision is lost far from the origin"),
+    ("FixedRange", "shift", "a range, grid or prior is fixed"),
+    ("LogBaseTwo", "scaling", "log base 2"),
+    ("ForgottenDimension", "scaling", "the factor d is missing"),
+    ("AddedConstant", "extreme-scale", "a constant such as 1e-10"),
+    ("SinglePrecision", "extreme-scale", "float32 inside"),
+    ("RankOffByOne", "neighbour-rank", "k is off by one"),
+    ("SelfIsNeighbour", "neighbour-rank", "k is off by one"),
+    ("InformationRankOffByOne", "neighbour-rank", "k is off by one"),
+    ("CountsItself", "neighbour-rank", "n_x and n_y count the sample itself"),
+    ("WrongBall", "truth-gaussian", "that of the maximum norm"),
+    ("NoBall", "truth-gaussian", "the unit ball is left out"),
+    ("ForgottenCount", "truth-gaussian", "log n is left out"),
+    ("NoiseTwice", "truth-gaussian", "the noise is added twice"),
+    ("InformationInBits", "truth-gaussian", "log base 2"),
+    ("HalfInformation", "truth-gaussian", "half of the value is left out"),
+    ("LowerAsUpper", "bound-side", "upper and lower are exchanged"),
+    ("SmallStandardError", "standard-error", "`standard_error_` is too small"),
+]
+
+
+def found(name: str, **options: Any) -> tuple[CheckResult, ...]:
+    return run_checks(getattr(BROKEN, name), **options)
+
+
+def test_every_broken_estimator_is_listed() -> None:
+    classes = {
+        name
+        for name, value in vars(BROKEN).items()
+        if isinstance(value, type) and value.__module__ == BROKEN.__name__
+    }
+    others = {"NeedsRank", "Warns"}  # no mistake
+    assert classes == {*HONEST, *others, *(name for name, _, _ in MISTAKES)}
+
+
+@pytest.mark.parametrize(("name", "check", "words"), MISTAKES, ids=[name for name, *_ in MISTAKES])
+def test_mistake_is_caught_by_name(name: str, check: str, words: str) -> None:
+    # up to the one that must fail: nothing fails before it
+    until = CHECK_NAMES[: CHECK_NAMES.index(check) + 1]
+    failed = [result for result in found(name, checks=until) if result.failed]
+    assert [result.name for result in failed] == [check]
+    assert words in str(failed[0])
+
+
+@pytest.mark.parametrize("name", ["LogBaseTwo", "WrongBall", "ClippedAtZero", "NotPaired"])
+def test_one_mistake_is_told_once(name: str) -> None:
+    results = found(name)
+    (failed,) = [result for result in results if result.failed]
+    assert f"waits for `{failed.name}`" in {result.finding for result in results}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_estimator_passes(name: str) -> None:
+    results = check_estimator(getattr(BROKEN, name))
+    assert [result.name for result in results] == list(CHECK_NAMES)
+    assert all(result.finding for result in results)
+
+
+def test_one_dimension_only_is_no_failure() -> None:
+    results = {result.name: result for result in found("HonestLine")}
+    assert results["high-dimension"].status == "not applicable"
+    assert "must have one column (dim 1); got 20" in results["high-dimension"].finding
+    assert "at d = 1 (" in results["truth-gaussian"].finding
+
+
+def test_verdicts_repeat_and_leave_the_global_state_alone() -> None:
+    np.random.seed(5)
+    random.seed(5)
+    before = np.random.get_state()[1].copy(), random.getstate()
+    one, two = (found("HonestPlugIn", checks=["standard-error", "sigma"]) for _ in range(2))
+    found("GlobalSeed", checks=["global-random-state"])
+    assert one == two
+    assert np.array_equal(before[0], np.random.get_state()[1])
+    assert before[1] == random.getstate()
+
+
+def test_check_estimator_lists_what_failed() -> None:
+    with pytest.raises(AssertionError, match=r"1 of 2 checks failed:\n✗ scaling: .*log base 2"):
+        check_estimator(BROKEN.LogBaseTwo, checks=["contract", "scaling"])
+
+
+def test_instances_and_parameters() -> None:
+    subject = Subject(BROKEN.HonestNeighbours(k=2))
+    assert subject.make().k == 2
+    assert subject.name == "HonestNeighbours(k=2)"
+    assert Subject(BROKEN.HonestNeighbours(k=4)).params == {}
+    check_estimator(BROKEN.NeedsRank, {"k": 3}, checks=["few-rows"])
+    (result,) = run_checks(BROKEN.HonestNeighbours, {"k": 7}, checks=["few-rows"])
+    assert result.finding == "n = k + 1 = 8 will do, n = k is refused"
+    # the kit sets these itself
+    assert Subject(BROKEN.HonestPlugIn(sigma=9.0, random_state=9)).params == {}
+
+
+def test_integration_is_loosened_only_where_it_can_be() -> None:
+    sp = registry.estimators.load("sp")
+    assert Subject(sp).make().tolerance == 0.02
+    assert Subject(sp, {"tolerance": 0.1}).make().tolerance == 0.1
+    assert Subject(BROKEN.HonestNeighbours).loosened == {}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options", "error", "message"),
+    [
+        (3, {}, TypeError, "`estimator` must be an EntropyEstimator or"),
+        (dict, {}, TypeError, "`estimator` must be an EntropyEstimator or"),
+        ("HonestNeighbours", {"params": {"kk": 1}}, ValueError, "Did you mean 'k'"),
+        ("HonestNeighbours", {"checks": ["scalling"]}, ValueError, "Did you mean 'scaling'"),
+        ("HonestNeighbours", {"known_failures": {"tie": ""}}, ValueError, "Did you mean 'ties'"),
+        ("NeedsRank", {}, ValueError, "NeedsRank needs `k`"),
+    ],
+)
+def test_wrong_usage(estimator: Any, options: Any, error: type, message: str) -> None:
+    given = getattr(BROKEN, estimator) if isinstance(estimator, str) else estimator
+    with pytest.raises(error, match=message):
+        run_checks(given, **options)
+
+
+def test_known_failure_is_told_and_hides_nothing() -> None:
+    checks = ["neighbour-rank", "truth-uniform"]
+    results = found(
+        "CountsItself", checks=checks, known_failures={"neighbour-rank": "as published"}
+    )
+    assert [result.status for result in results] == ["known failure", "passed"]
+    assert str(results[0]).startswith("! neighbour-rank: mean error")
+    assert str(results[0]).endswith("Known: as published.")
+
+
+def test_warnings_come_through_once() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        found("Warns", checks=["truth-gaussian"])
+        per_check = len(caught)
+    # one for each check made: `truth-gaussian` and those it comes after, not one for each fit
+    assert 1 <= per_check <= len(CHECK_NAMES)
+    with pytest.raises(UserWarning, match="the moon is full"):
+        found("Warns", checks=["contract"])
+
+
+@parametrize_with_checks([BROKEN.HonestNeighbours(k=3)])
+def test_parametrized(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_parametrized_cases() -> None:
+    marked = parametrize_with_checks([BROKEN.LogBaseTwo], known_failures={"ties": "for a test"})
+    cases = {case.id: case.values for case in marked.args[1]}
+    assert list(cases) == [f"LogBaseTwo()-{name}" for name in CHECK_NAMES]
+    estimator, check = cases["LogBaseTwo()-scaling"]
+    with pytest.raises(AssertionError, match="✗ scaling: .* log base 2"):
+        check(estimator)
+    estimator, check = cases["LogBaseTwo()-truth-gaussian"]
+    with pytest.raises(pytest.skip.Exception, match="waits for `scaling`"):
+        check(estimator)
+
+
+def with_offset(offset: Callable[[int], float]) -> Any:
+    """Return the honest estimator with a wrong constant, by dim."""
+    honest = BROKEN.HonestNeighbours
+
+    def log_ball(self: Any, dim: int) -> float:
+        return honest.log_ball(self, dim) + offset(dim)
+
+    return type("Offset", (honest,), {"log_ball": log_ball})
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [
+        (lambda dim: 0.5772, "Euler's constant"),
+        (lambda dim: 0.5 * dim, "the 1/2 per axis"),
+        (lambda dim: -dim * math.log(2), "radius and diameter"),
+        (lambda dim: 0.24 * dim, "a constant of +0.2"),  # not: the noise is added twice
+        (lambda dim: 0.8, "a constant is wrong"),
+    ],
+)
+def test_cause_of_an_offset(offset: Callable[[int], float], words: str) -> None:
+    (result,) = run_checks(with_offset(offset), checks=["truth-gaussian"])
+    assert result.failed
+    assert words in result.cause
+
+
+def test_slow_convergence_is_no_wrong_constant() -> None:
+    binning = registry.estimators.load("binning")
+    (result,) = run_checks(binning, {"bin_width": 0.5}, checks=["truth-gaussian"])
+    assert result.failed
+    assert "a bias of few samples" in result.cause
+
+
+def test_half_width_is_students() -> None:
+    values = np.random.default_rng(0).standard_normal(20)
+    mean = Mean.of(values)
+    interval = stats.t.interval(1 - 1e-5, 19, values.mean(), stats.sem(values))
+    assert mean.value + mean.half_width == pytest.approx(interval[1], rel=1e-9)
