@@ -242,6 +242,9 @@ class Reference:
         Bound on the value's error in nats.
     method : str
         How it was computed.
+    confidence : float
+        With what probability the bound holds: 1 for what is exact but for rounding, the level of
+        the interval ``value -+ error`` where sampling went into it.
     checks : tuple of ReferenceCheck
         Independent evaluations beside it.
     quantity : str
@@ -253,6 +256,7 @@ class Reference:
     method: str
     checks: tuple[ReferenceCheck, ...] = ()
     quantity: str = "h(S+Z)"
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -331,6 +335,14 @@ class Source(Law):
     def facts(self) -> SourceFacts:
         """Return what the bounds may use; by default nothing but dimension and noise."""
         return SourceFacts(self.dim, self.sigma)
+
+    def certify(self, error: float, confidence: float = 0.95, seed: int = 0) -> Reference:
+        """Return the truth to within `error` nats, at that confidence at least.
+
+        A source whose `reference` is exact returns that. One whose truth comes from sampling
+        spends what it takes, and raises ValueError where its budget will not do.
+        """
+        return self.reference()
 
 
 class Pairs(NamedTuple):
