@@ -22,6 +22,7 @@ __all__ = [
     "check_positive_or",
     "check_real",
     "check_samples",
+    "check_seed",
     "unknown_name",
 ]
 
@@ -133,6 +134,12 @@ def check_positive(name: str, value: Any) -> float:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(message)
     return number
+
+
+def check_seed(random_state: Any) -> None:
+    """Raise unless `random_state` is an integer >= 0, a NumPy generator or None."""
+    if not isinstance(random_state, np.random.Generator | None):
+        check_integer("random_state", random_state, minimum=0)
 
 
 def check_positive_or(name: str, value: Any, word: str) -> None:

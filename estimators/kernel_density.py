@@ -10,13 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
 from entbench._base import EntropyEstimator
-from entbench._validation import (
-    check_choice,
-    check_integer,
-    check_jobs,
-    check_positive,
-    check_samples,
-)
+from entbench._validation import check_choice, check_jobs, check_positive, check_samples, check_seed
 from entbench.mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -128,8 +122,7 @@ class KernelDensityEntropy(EntropyEstimator):
         _check_bandwidth(self.bandwidth)
         check_choice("variant", self.variant, _VARIANTS)
         check_choice("scale", self.scale, _SCALES)
-        if not isinstance(self.random_state, np.random.Generator | None):
-            check_integer("random_state", self.random_state, minimum=0)
+        check_seed(self.random_state)
         check_jobs(self.n_jobs)
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 
 from entbench._base import EntropyEstimator
-from entbench._validation import check_integer, check_jobs, check_positive, check_samples
+from entbench._validation import (
+    check_integer,
+    check_jobs,
+    check_positive,
+    check_samples,
+    check_seed,
+)
 from entbench.mixture import GaussianMixture, find_accelerator
 
 if TYPE_CHECKING:
@@ -105,8 +111,7 @@ class SamplePropagation(EntropyEstimator):
         check_positive("sigma", self.sigma)
         check_positive("tolerance", self.tolerance)
         check_integer("max_draws", self.max_draws, minimum=4)
-        if not isinstance(self.random_state, np.random.Generator | None):
-            check_integer("random_state", self.random_state, minimum=0)
+        check_seed(self.random_state)
         check_jobs(self.n_jobs)
         find_accelerator(self.device)
 

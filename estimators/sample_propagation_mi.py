@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from entbench._base import MutualInformationEstimator
-from entbench._validation import check_integer, check_jobs, check_pairs, check_positive
+from entbench._validation import check_integer, check_jobs, check_pairs, check_positive, check_seed
 from entbench.estimators._inputs import group_inputs
 from entbench.mixture import GaussianMixture, find_accelerator, gaussian_entropy
 
@@ -145,8 +145,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         check_integer("max_draws", self.max_draws, minimum=_LEAST_DRAWS)
         if self.n_inputs is not None:
             check_integer("n_inputs", self.n_inputs, minimum=2)
-        if not isinstance(self.random_state, np.random.Generator | None):
-            check_integer("random_state", self.random_state, minimum=0)
+        check_seed(self.random_state)
         check_jobs(self.n_jobs)
         find_accelerator(self.device)
 
