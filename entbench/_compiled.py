@@ -32,7 +32,7 @@ class Compiler:
     """
 
     def __init__(self, module: str, sources: Sequence[str], fastmath: Iterable[str] = ()) -> None:
-        self._files = tuple(Path(module).parent / name for name in sources)
+        self.sources = tuple(Path(module).parent / name for name in sources)
         self._options = {"nogil": True, "_nrt": False, "fastmath": set(fastmath) or False}
 
     def compiled(self, function: Callable[..., Any]) -> Any:
@@ -49,7 +49,7 @@ class Compiler:
         numba looks only at the file that a function stands in to tell whether what it kept is
         still good. So the name it is kept under tells all the files.
         """
-        function.__qualname__ += f"-{_digest(self._files)}"
+        function.__qualname__ += f"-{_digest(self.sources)}"
         return _njit(**self._options, cache=True)(function)
 
 

@@ -5,7 +5,7 @@ from entbench.report._render import FORMATS, Format, Printout, Screen, Table, re
 from entbench.report._suite import Summary, suite_data, suite_printout, summarise
 from entbench.report._theory import CHECKS, Check, check_names
 
-FIGURE_NAMES = ("error-vs-n",)
+FIGURE_NAMES = ("error-vs-n", "estimate-vs-parameter")
 
 __all__ = [
     "CHECKS",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from entbench.mixture import GaussianMixture, _leaf
+from entbench.mixture import GaussianMixture
 from entbench.mixture._tree import LEAF
-from entbench.mixture._walk import kernel_sums
 
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 SIGMAS = (5e-3, 1e-2, 0.1, 0.5, 3.0)
@@ -331,23 +328,3 @@ def test_bad_points_and_methods_are_refused() -> None:
         mixture.log_density([[0.0, 0.0]], method="fast")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="leaving one out needs at least 2 centres; got 1."):
         GaussianMixture(np.zeros((1, 2)), 1.0).leave_one_out_log_density()
-
-
-def test_compiled_code_kept_on_disk_is_named_by_all_its_sources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """numba looks at one file only: a change to another must not leave old code in use."""
-    folder = Path(_leaf.__file__).parent
-    for name in _leaf._SOURCES:
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
-    names = {kernel_sums.py_func.__qualname__}
-    monkeypatch.setattr(_leaf, "__file__", str(tmp_path / "_leaf.py"))
-    for changed in [None, *_leaf._SOURCES]:
-        if changed is not None:
-            with (tmp_path / changed).open("a") as source:
-                source.write("# changed\n")
-        names.add(f"kernel_sums-{_leaf._digest.__wrapped__()}")
-    assert len(names) == 1 + len(_leaf._SOURCES)
-    walk = (folder / "_walk.py").read_text()
-    imported = {f"_{name}.py" for name in re.findall(r"entbench\.mixture\._(\w+) import", walk)}
-    assert imported | {"_walk.py"} == set(_leaf._SOURCES)
