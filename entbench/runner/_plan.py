@@ -64,10 +64,16 @@ def make_plan(suite: Suite) -> Plan:
             Cell(spec, estimator, n, trial, suite.seed)
             for estimator in made
             for n in suite.n
+            if n <= suite.max_n.get(estimator.name, n)
             for trial in range(suite.trials)
         ]
     kinds = {kind for kind, _ in sources}
     notes = [_left_out(name, reasons, kinds) for name, reasons in refused.items()]
+    notes += [
+        f"{name} is run up to n = {most} only, for time"
+        for name, most in suite.max_n.items()
+        if name in dict(suite.estimators) and most < suite.n[-1]
+    ]
     return Plan(suite, tuple(cases), tuple(cells), tuple(notes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _KEYS = {
     "seed": int,
     "checks": list,
     "figures": list,
+    "max_n": dict,
 }
 _REQUIRED = ("source", "estimators", "n")
 
@@ -47,6 +48,8 @@ class Suite:
         Independent draws for each n, and where they start from.
     checks, figures : tuple of str
         What the report is asked for.
+    max_n : mapping of str to int
+        The largest n for estimators that take too long beyond, by registry name.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Suite:
     seed: int = 0
     checks: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    max_n: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -198,6 +202,10 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         seed=check_integer("seed", table.get("seed", 0), minimum=0),
         checks=tuple(map(str, table.get("checks", ()))),
         figures=tuple(map(str, table.get("figures", ()))),
+        max_n={
+            _registry.estimators.entry(estimator).name: check_integer(f"max_n.{estimator}", n, 2)
+            for estimator, n in table.get("max_n", {}).items()
+        },
     )
     return override(bare, {"n": table["n"]})
 

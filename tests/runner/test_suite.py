@@ -126,6 +126,9 @@ name = "truncated-mixture"
         (GOOD.replace("-mixture", "-mixtur"), "unknown source .* Did you mean 'truncated-mixture'"),
         (GOOD + "dd = 3", "unknown parameter of source 'truncated-mixture' 'dd'. Did"),
         (GOOD.replace("[10, 20]", "[1]"), "`n` must be an integer >= 2"),
+        ("max_n = 3\n" + GOOD, "`max_n` has the wrong type"),
+        ("max_n = { kll = 10 }\n" + GOOD, "unknown estimator 'kll'"),
+        ("max_n = { kl = 1 }\n" + GOOD, "`max_n.kl` must be an integer >= 2"),
     ],
 )
 def test_bad_suite_file(tmp_path: Path, text: str, message: str) -> None:
@@ -203,3 +206,11 @@ def test_bad_parameters_are_found_before_anything_runs() -> None:
         plan_of({"sigma": "-1"}, ["kl"])
     with pytest.raises(ValueError, match="`d` must be an integer >= 1; got 0"):
         plan_of({"d": "0"}, ["kl"])
+
+
+def test_estimators_stop_at_their_largest_n(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("max_n = { kl = 10, sp = 20 }\n" + GOOD.replace('"kl"', '"kl", "sp"'))
+    plan = make_plan(load_suite(str(path)))
+    assert {(c.estimator.name, c.n) for c in plan.cells} == {("kl", 10), ("sp", 10), ("sp", 20)}
+    assert plan.notes == ("kl is run up to n = 10 only, for time",)
