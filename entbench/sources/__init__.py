@@ -4,18 +4,33 @@ Sources of S, whose h(S+Z) is known, and sources of pairs, whose I(X;Y) is.
 """
 
 from entbench.sources.additive_uniform import AdditiveUniform
+from entbench.sources.constellations import BPSK, PAM, QAM
 from entbench.sources.discrete_continuous import DiscreteContinuous, ZeroInflatedPoisson
+from entbench.sources.gaussian import IsotropicGaussian
 from entbench.sources.gaussian_pairs import BivariateNormal, GaussianChannel
+from entbench.sources.grid import UniformGrid
+from entbench.sources.heavy_tails import LaplaceProduct, StudentProduct
 from entbench.sources.pam_awgn import BPSKChannel, PAMChannel
+from entbench.sources.psk import PSK
 from entbench.sources.truncated_mixture import TruncatedMixture
+from entbench.sources.uniform_cube import UniformCube
 
 __all__ = [
+    "BPSK",
+    "PAM",
+    "PSK",
+    "QAM",
     "AdditiveUniform",
     "BPSKChannel",
     "BivariateNormal",
     "DiscreteContinuous",
     "GaussianChannel",
+    "IsotropicGaussian",
+    "LaplaceProduct",
     "PAMChannel",
+    "StudentProduct",
     "TruncatedMixture",
+    "UniformCube",
+    "UniformGrid",
     "ZeroInflatedPoisson",
 ]

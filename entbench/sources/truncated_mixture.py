@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import log_ndtr, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
 from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._product import chi_square_of_product, log_ndtr_difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,16 +110,15 @@ class TruncatedMixture(Source):
         """Return I = d I_1 and 1 + I_chi2 = (1 + I_chi2,1)^d, beside dimension and class."""
         noise = 0.5 * math.log(2.0 * math.pi * math.e) + math.log(self.sigma)
         # both are >= 0; rounding can say otherwise where the noise drowns the signal
-        per_axis = math.log1p(max(0.0, self._axis.chi_square_information()))
+        chi_square = max(0.0, self._axis.chi_square_information())
         information = max(0.0, self._axis.entropy()[0] - noise)
-        log_chi_square = self.d * per_axis
         return SourceFacts(
             dim=self.d,
             sigma=self.sigma,
             in_unit_cube=True,
             subgaussian_constant=1.0,
             mutual_information=self.d * information,
-            chi_square_information=math.expm1(log_chi_square) if log_chi_square < 700 else math.inf,
+            chi_square_information=chi_square_of_product(chi_square, self.d),
         )
 
     @cached_property
@@ -151,8 +151,8 @@ class _Axis:
         s = math.hypot(sigma, self.tau)
         # (+-1 - mt)/v is (+-1 - m) pull + (+-1 - y) push
         pull, push = sigma / (self.tau * s), self.tau / (sigma * s)
-        near = -0.5 * (x / s) ** 2 + _log_ndtr_difference(-2.0 * pull + (x - 2.0) * push, x * push)
-        far = -0.5 * ((2.0 - x) / s) ** 2 + _log_ndtr_difference(
+        near = -0.5 * (x / s) ** 2 + log_ndtr_difference(-2.0 * pull + (x - 2.0) * push, x * push)
+        far = -0.5 * ((2.0 - x) / s) ** 2 + log_ndtr_difference(
             (x - 2.0) * push, 2.0 * pull + x * push
         )
         log_mass = math.log(math.erf(math.sqrt(2.0) / self.tau))
@@ -232,13 +232,3 @@ def _graded(start: float, stop: float, at_start: float, at_stop: float) -> NDArr
             width *= 1.5
             depth += width
     return np.unique(ends)
-
-
-def _log_ndtr_difference(
-    lower: NDArray[np.float64], upper: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return log(Phi(upper) - Phi(lower)) for lower < upper, from the tail that is fine."""
-    flip = lower > 0.0
-    low, high = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
-    top = log_ndtr(high)
-    return np.asarray(top + np.log1p(-np.exp(log_ndtr(low) - top)))
