@@ -125,12 +125,12 @@ def integrate(
         total.add(_stratified(draw, population, dim, strata, rng))
         if progress is not None:
             progress(total.draws, total.standard_error)
-        error = total.standard_error
-        wanted = total.visits * (error / tolerance) ** 2 if tolerance > 0.0 else math.inf
+        wanted = total.visits * (total.standard_error / tolerance) ** 2 if tolerance else math.inf
         left = (max_draws - total.draws) // 4
-        if (error <= tolerance and total.known) or left < 1:
+        if (total.standard_error <= tolerance and total.known) or left < 1:
             return total.integral
-        if error <= tolerance:
+        if total.seen_error <= tolerance:
+            # the draws are too few to be believed: twice as many may be, long before a bound is met
             wanted = 2.0 * total.visits
         # finer strata often have less variance: look again before all is spent
         wanted = min(0.51 * (wanted - total.visits), _GROWTH * strata)
@@ -145,7 +145,7 @@ class _Total:
     def __init__(self, variance_bound: VarianceBound | None, patience: int) -> None:
         self.visits = 0
         self._sums: NDArray[np.float64] | float = 0.0
-        self._squares, self._fourths = 0.0, 0.0
+        self._squares, self._believed = 0.0, False
         self._variance_bound = variance_bound
         self._patience = _PATIENCE if variance_bound is None else patience
 
@@ -155,28 +155,28 @@ class _Total:
         self._sums = self._sums + round_.visits * round_.means
         # the differences of two visits, over four times the strata squared, are the variance
         self._squares += round_.squares
-        self._fourths += round_.fourths
+        # in a round with finer strata they are smaller: it is judged by itself
+        self._believed = round_.squares**2 >= ENOUGH * round_.fourths > 0.0
 
     @property
     def draws(self) -> int:
         return 2 * self.visits
 
     @property
-    def rare(self) -> bool:
-        """Whether the variance seen is made up by a few differences."""
-        return self._squares**2 < ENOUGH * self._fourths or self._squares == 0.0
+    def known(self) -> bool:
+        """Whether the standard error can be relied on: by many differences, or by the bound."""
+        return self._believed or self.visits >= self._patience
 
     @property
-    def known(self) -> bool:
-        """Whether the standard error can be relied on."""
-        return not self.rare or self.visits >= self._patience
+    def seen_error(self) -> float:
+        """The standard error by the draws alone."""
+        return math.sqrt(self._squares) / self.visits
 
     @property
     def standard_error(self) -> float:
-        variance = self._squares / self.visits
-        if self.rare and self._variance_bound is not None and self.visits >= self._patience:
-            variance = max(variance, self._bound)
-        return math.sqrt(variance / self.visits)
+        if self._believed or self._variance_bound is None or self.visits < self._patience:
+            return self.seen_error
+        return max(self.seen_error, math.sqrt(self._bound / self.visits))
 
     @cached_property
     def _bound(self) -> float:
