@@ -6,13 +6,23 @@ import math
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import gammaln, ndtr
+from scipy.special import ndtr
 
-from entbench._validation import check_integer, check_positive
-from entbench.bounds._capacity import pam_information
+from entbench._validation import check_integer
+from entbench.bounds._arguments import (
+    check_not_negative,
+    check_scale,
+    check_setting,
+    exp_or_inf,
+    expm1_or_inf,
+    log_one_plus_share,
+)
+from entbench.bounds._capacity import finest_grid, pam_information
 
-_MAX_CELLS_PER_AXIS = 200
-_EXP_MAX = 700.0
+# counts as large as this have the moments of their expansion in 1/n to 1e-13
+_LARGE_COUNT = 1e6
+# what the quadrature of one axis may be off by
+_AXIS_ERROR = 1e-11
 
 
 def plug_in_bias_bounds(
@@ -43,8 +53,75 @@ def plug_in_bias_bounds(
     the bias is ``I_chi2 / (2n)``, half the upper bound.
     """
     n = check_integer("n", n, minimum=1)
-    lower = max(0.0, mutual_information - math.log(n))
-    return lower, min(mutual_information, math.log1p(chi_square_information / n))
+    information = check_not_negative("mutual_information", mutual_information)
+    chi_square = check_not_negative("chi_square_information", chi_square_information)
+    lower = max(0.0, information - math.log(n))
+    return lower, min(information, math.log1p(chi_square / n))
+
+
+def cube_chi_square_information(dim: int, sigma: float) -> float:
+    """Return a bound on the chi-square information of S and S+Z, for every S in the cube.
+
+    ``I_chi2 <= (1 + sqrt(2/pi)/sigma)^dim - 1``, S in [-1, 1]^dim.
+
+    Returns
+    -------
+    float
+        A pure number, not nats; inf where it overflows. ``log(1 + I_chi2/n)`` is in nats.
+
+    Notes
+    -----
+    Proved: ``phi_s^2/q <= (sup_s phi_s) phi_s/q``, and the supremum over the cube integrates to a
+    product over axes. Not in the papers.
+    """
+    dim = check_integer("dim", dim, minimum=1)
+    return expm1_or_inf(_log_cube_volume(dim, check_scale("sigma", sigma)))
+
+
+def cube_l1_bound(n: int, dim: int, sigma: float) -> float:
+    """Return a bound on ``E int |q - qhat|``, twice the total variation, for S in the cube.
+
+    ``(1 + sqrt(2/pi)/sigma)^{dim/2} / sqrt n``, for every n; q is the density of S+Z, qhat the
+    mixture over n samples.
+
+    Returns
+    -------
+    float
+        A pure number, not nats. Above 2 it says nothing. inf where it overflows.
+
+    Notes
+    -----
+    Proved, from the chi-square distance by Cauchy-Schwarz. Not in the papers.
+    """
+    n, dim, sigma = check_setting(n, dim, sigma)
+    return exp_or_inf(0.5 * (_log_cube_volume(dim, sigma) - math.log(n)))
+
+
+def cross_entropy_deviation(dim: int, sigma: float) -> float:
+    """Return a bound on the standard deviation of D(N(S, sigma^2 I) || q), S in the cube.
+
+    ``sqrt V <= min(2 dim/sigma^2, min_k [dim log k + 2 dim/(k sigma)^2])``, with ``sqrt 0.6`` for
+    ``dim log k`` where there are two cells. Divided by sqrt n it bounds
+    ``E |int (qhat - q) log q|``, the part of the plug-in's error that is not its bias.
+
+    Returns
+    -------
+    float
+        In nats; only polynomial in the dimension.
+
+    Notes
+    -----
+    Proved, with k^dim cells of side 2/k: ``D <= -log P(cell) + 2 dim/(k sigma)^2`` and
+    ``sum p log^2 p <= log^2 m`` for m >= 3 cells, 0.6 for two. Not in the papers.
+    """
+    dim = check_integer("dim", dim, minimum=1)
+    sigma = check_scale("sigma", sigma)
+    best = 2.0 * dim / sigma**2
+    # dim log k + 2 dim/(k sigma)^2 is least at k = 2/sigma
+    for k in {2, 3, max(2, math.floor(2.0 / sigma)), max(2, math.ceil(2.0 / sigma))}:
+        cells = math.sqrt(0.6) if k == 2 and dim == 1 else dim * math.log(k)
+        best = min(best, cells + 2.0 * dim / (k * sigma) ** 2)
+    return best
 
 
 def plug_in_risk_bound(n: int, dim: int, sigma: float) -> float:
@@ -63,14 +140,9 @@ def plug_in_risk_bound(n: int, dim: int, sigma: float) -> float:
     Proved; sharper than Theorem 1 of Goldfeld et al. (2019), and without its logarithm: only the
     bias, of order 1/n, carries the constant that is exponential in the dimension.
     """
-    n = check_integer("n", n, minimum=1)
-    dim = check_integer("dim", dim, minimum=1)
-    sigma = check_positive("sigma", sigma)
-    log_volume = dim * math.log1p(math.sqrt(2.0 / math.pi) / sigma)
-    # log(1 + (e^v - 1)/n), which must not overflow
-    log_excess = log_volume + math.log(-math.expm1(-log_volume)) - math.log(n)
-    bias = float(np.logaddexp(0.0, log_excess))
-    return _cross_entropy_deviation(dim, sigma) / math.sqrt(n) + bias
+    n, dim, sigma = check_setting(n, dim, sigma)
+    bias = log_one_plus_share(_log_cube_volume(dim, sigma), n)
+    return cross_entropy_deviation(dim, sigma) / math.sqrt(n) + bias
 
 
 def plug_in_risk_theorem_4(n: int, dim: int, sigma: float) -> float:
@@ -91,9 +163,7 @@ def plug_in_risk_theorem_4(n: int, dim: int, sigma: float) -> float:
     form here is proved for every n and has no absolute value of a logarithm that small sigma would
     spoil. Goldfeld et al. (2019), supplement, Theorem 4, eq. (12).
     """
-    n = check_integer("n", n, minimum=1)
-    dim = check_integer("dim", dim, minimum=1)
-    sigma = check_positive("sigma", sigma)
+    n, dim, sigma = check_setting(n, dim, sigma)
 
     def log_bound(log_r: float) -> float:
         return _log_theorem_4(math.exp(log_r), n, dim, sigma)
@@ -103,7 +173,7 @@ def plug_in_risk_theorem_4(n: int, dim: int, sigma: float) -> float:
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = minimize_scalar(log_bound, bounds=bounds, method="bounded")
     smallest = min(float(found.fun), log_bound(float(grid[best])))
-    return math.exp(smallest) if smallest < _EXP_MAX else math.inf
+    return exp_or_inf(smallest)
 
 
 def worst_case_bias_bound(n: int, dim: int, sigma: float) -> float:
@@ -120,32 +190,21 @@ def worst_case_bias_bound(n: int, dim: int, sigma: float) -> float:
     Notes
     -----
     Sharpens Theorem 6 of Goldfeld et al. (2019), eq. (16), by the exact information in place of
-    Fano's inequality and by E H(Phat_n) in place of log n. Proved. The maximum is over at most 200
-    values of k; any of them gives a valid bound.
+    Fano's inequality and by E H(Phat_n) in place of log n. Proved. The maximum is over k up to
+    200; any of them gives a valid bound, but for sigma < 0.02 a finer grid would give a larger one,
+    and `theorem_6_bias_bound`, which tries them all, can be the larger.
     """
-    n = check_integer("n", n, minimum=1)
-    dim = check_integer("dim", dim, minimum=1)
-    sigma = check_positive("sigma", sigma)
-    finest = min(_MAX_CELLS_PER_AXIS, 3 + math.ceil(4.0 / sigma))
-    bounds = [
+    n, dim, sigma = check_setting(n, dim, sigma)
+    best = max(
         dim * pam_information(k, sigma) - _expected_count_entropy(n, dim * math.log(k))
-        for k in range(2, finest + 1)
-    ]
-    return max(0.0, *bounds)
+        for k in range(2, finest_grid(sigma) + 1)
+    )
+    return best if best > dim * _AXIS_ERROR else 0.0
 
 
-def _cross_entropy_deviation(dim: int, sigma: float) -> float:
-    """Return a bound on the standard deviation of D(N(S, sigma^2 I) || q), S in the cube.
-
-    With cells of side 2/k: ``D <= -log P(cell) + 2 dim/(k sigma)^2`` and
-    ``sum p log^2 p <= log^2 m`` for m >= 3 cells, 0.6 for two.
-    """
-    best = 2.0 * dim / sigma**2
-    # dim log k + 2 dim/(k sigma)^2 is least at k = 2/sigma
-    for k in {2, 3, max(2, math.floor(2.0 / sigma)), max(2, math.ceil(2.0 / sigma))}:
-        cells = math.sqrt(0.6) if k == 2 and dim == 1 else dim * math.log(k)
-        best = min(best, cells + 2.0 * dim / (k * sigma) ** 2)
-    return best
+def _log_cube_volume(dim: int, sigma: float) -> float:
+    """Return log of the integral of the largest density of S+Z given S, S in the cube."""
+    return dim * math.log1p(math.sqrt(2.0 / math.pi) / sigma)
 
 
 def _log_theorem_4(r: float, n: int, dim: int, sigma: float) -> float:
@@ -168,17 +227,27 @@ def _expected_count_entropy(n: int, log_cells: float) -> float:
 
     ``-m sum_j Bin(j; n, 1/m) (j/n) log(j/n)``. A count c has the size-biased law
     ``1 + Bin(n - 1, 1/m)``, so this is ``log n - E log(1 + B)``; the sum over B runs as far as the
-    terms reach.
+    terms reach. Where counts are large, it is ``log m - (m - 1)/(2n) - (m^2 - 1)/(12 n^2)``.
     """
-    log_p = -log_cells
+    if log_cells <= 0.0:
+        return 0.0
     trials = n - 1
-    mean = trials * math.exp(log_p)
+    mean = math.exp(math.log(trials) - log_cells) if trials > 0 else 0.0
+    if mean > _LARGE_COUNT:
+        cells = math.exp(log_cells)
+        return (
+            log_cells
+            - (cells - 1.0) / (2.0 * n)
+            - (cells / n - 1.0 / n) * (cells + 1.0) / (12.0 * n)
+        )
     last = min(trials, math.ceil(mean + 40.0 + 12.0 * math.sqrt(mean)))
     first = max(0, math.floor(mean - 12.0 * math.sqrt(mean) - 40.0))
-    j = np.arange(first, last + 1, dtype=np.float64)
-    log_choose = gammaln(trials + 1.0) - gammaln(j + 1.0) - gammaln(trials - j + 1.0)
-    log_q = math.log1p(-math.exp(log_p)) if log_cells > 0.0 else -math.inf
-    with np.errstate(invalid="ignore"):
-        log_pmf = log_choose + j * log_p + np.where(trials - j > 0, (trials - j) * log_q, 0.0)
-    pmf = np.exp(log_pmf)
-    return math.log(n) - float(pmf @ np.log1p(j)) / float(pmf.sum())
+    if first == last:
+        return math.log(n) - math.log1p(first)
+    # Ratios of neighbouring terms: the binomial coefficients themselves cancel badly for large n.
+    j = np.arange(first, last, dtype=np.float64)
+    log_odds = -log_cells - math.log(-math.expm1(-log_cells))
+    steps = np.log(trials - j) - np.log1p(j) + log_odds
+    log_pmf = np.concatenate([[0.0], np.cumsum(steps)])
+    pmf = np.exp(log_pmf - log_pmf.max())
+    return math.log(n) - float(pmf @ np.log1p(np.append(j, last))) / float(pmf.sum())

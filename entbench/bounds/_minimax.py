@@ -1,0 +1,174 @@
+"""Lower bounds that hold for every estimator of h(S+Z) from n samples of S."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, wrightomega
+
+from entbench._validation import check_integer, check_positive
+from entbench.bounds._arguments import check_scale, check_setting
+from entbench.bounds._capacity import (
+    MAX_POINTS,
+    finest_grid,
+    pam_information,
+    peak_limited_capacity_bounds,
+)
+from entbench.bounds._shift import binary_entropy
+
+# what the quadrature of one axis may be off by
+_AXIS_ERROR = 1e-11
+# a subset of the grid below this size is tried at whole numbers of points only
+_LOG_COUNTABLE = 34.0
+
+
+def minimax_risk_bound(n: int, dim: int, sigma: float) -> float:
+    """Return a lower bound on the largest ``E |h - estimate|`` in the cube, for every estimator.
+
+    ``max_{k, j} (1/2) [log(k^dim / j) - dim H(k)]_+ [1 - n (n - 1)/(2 j)]_+``: S uniform on the
+    grid of k^dim points, or on j of them chosen at random; ``H(k) = log k - I_1(k)`` is what the
+    noise hides of one of k equally spaced points from -1 to 1.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples of S.
+    dim : int
+        Dimension.
+    sigma : float
+        Standard deviation of the noise.
+
+    Returns
+    -------
+    float
+        In nats, at least 0. Some source in the cube [-1, 1]^dim makes the estimator err so.
+
+    Notes
+    -----
+    Proved for every n, with constants: until two samples agree, nothing tells the two apart (Le
+    Cam's method, birthday collisions). Not in the papers. It fades at n about sqrt(k^dim), where
+    Theorems 2 and 3 reach k^dim/log k but without constants. Any k gives a valid bound; beyond 200
+    per axis a few are tried, with Fano's inequality in place of the exact H(k).
+    """
+    n, dim, sigma = check_setting(n, dim, sigma)
+    log_pairs = math.log(n) + math.log(n - 1) - math.log(2.0) if n > 1 else -math.inf
+    best = max(
+        _two_point_bound(dim * math.log(k), dim * _equivocation(k, sigma), log_pairs)
+        for k in _grids(sigma)
+    )
+    return best if best > dim * _AXIS_ERROR else 0.0
+
+
+def theorem_2_exponent_bounds(sigma: float) -> tuple[float, float]:
+    """Return bounds on the exponent gamma of Theorem 2, in bits per axis.
+
+    For large dim and small eta, estimating h(S+Z) to eta nats for S in the cube takes a number of
+    samples of order ``2^{gamma dim} / ((eta + delta_1) dim)``, for any gamma below the capacity of
+    the peak-limited channel, ``max I(S; S+Z) / log 2`` over S in [-1, 1]. The capacity is bracketed
+    by `peak_limited_capacity_bounds`.
+
+    Returns
+    -------
+    lower, upper : float
+        In bits. Every gamma < lower is proved to be possible.
+
+    Notes
+    -----
+    Reconstructed and derived again by the paper's reduction to discrete entropy. The paper's own
+    gamma was not available to us. There is no explicit constant and no explicit n: this is a rate,
+    not a bound for any n. delta_1 tends to 0 as dim grows.
+
+    References
+    ----------
+    Goldfeld et al. (2019), supplement, Theorem 2.
+    """
+    lower, upper = peak_limited_capacity_bounds(sigma)
+    return lower / math.log(2.0), upper / math.log(2.0)
+
+
+def theorem_3_gap(dim: int, sigma: float) -> float:
+    """Return delta_2 of Theorem 3: what the noise hides of S on the corners of the cube.
+
+    ``dim H_b(Q(1/sigma))``, a bound on ``H(S | S+Z)`` for any S on the 2^dim corners.
+
+    Returns
+    -------
+    float
+        In nats; tends to 0 with sigma.
+
+    Notes
+    -----
+    Proved: decide by signs, and condition on the decisions. The paper says only that it tends to 0.
+
+    References
+    ----------
+    Goldfeld et al. (2019), supplement, Theorem 3.
+    """
+    dim = check_integer("dim", dim, minimum=1)
+    x = 1.0 / check_scale("sigma", sigma)
+    error = float(ndtr(-x))
+    if error == 0.0:
+        return 0.0
+    # -p log p with log p to full precision, for p near the end of the floating range
+    return dim * (-error * float(log_ndtr(-x)) - (1.0 - error) * math.log1p(-error))
+
+
+def theorem_3_log_rate(dim: int, sigma: float, eta: float) -> float:
+    """Return log of Theorem 3's order of the samples needed for an error of eta nats.
+
+    ``log(2^dim / ((eta + delta_2) dim))``, delta_2 of `theorem_3_gap`, for S in the cube and any
+    estimator; sigma and eta small.
+
+    Returns
+    -------
+    float
+        log n up to a constant that is universal but not explicit: no bound for any n.
+
+    Notes
+    -----
+    Reconstructed and derived again; 2^dim was scanned as other signs and is what the reduction
+    gives. The paper's threshold sigma < 0.08 for dim = 1 was not derived again.
+
+    References
+    ----------
+    Goldfeld et al. (2019), supplement, Theorem 3.
+    """
+    gap = theorem_3_gap(dim, sigma)
+    return dim * math.log(2.0) - math.log((check_positive("eta", eta) + gap) * dim)
+
+
+def _grids(sigma: float) -> Iterable[int]:
+    """Return numbers of points per axis to try; any will do."""
+    yield from range(2, finest_grid(sigma) + 1)
+    if sigma < 4.0 / MAX_POINTS:
+        yield from (int(k) for k in np.geomspace(MAX_POINTS, 4.0 / sigma, 200)[1:])
+
+
+def _equivocation(k: int, sigma: float) -> float:
+    """Return H(S | S+Z) of one axis in nats: exact, or Fano's bound for many points."""
+    if k <= MAX_POINTS:
+        return max(0.0, math.log(k) - pam_information(k, sigma))
+    error = 2.0 * float(ndtr(-1.0 / ((k - 1) * sigma)))
+    return math.log(k) if error > 0.5 else binary_entropy(error) + error * math.log(k - 1)
+
+
+def _two_point_bound(log_cells: float, hidden: float, log_pairs: float) -> float:
+    """Return ``max_j (1/2) [log(m/j) - hidden]_+ [1 - pairs/j]_+`` over whole j >= 1."""
+    if log_cells <= max(hidden, log_pairs + hidden):
+        return 0.0
+    log_j = 0.0
+    if log_pairs > -math.inf:
+        # the derivative is 0 where u = 1 + log(m/j) - hidden has u + log u = 1 + log(m/pairs) -
+        # hidden
+        u = float(wrightomega(1.0 + log_cells - log_pairs - hidden))
+        log_j = log_cells - (u - 1.0 + hidden)
+    sizes = [log_j]
+    if log_j < _LOG_COUNTABLE:
+        whole = max(1, math.floor(math.exp(log_j)))
+        sizes = [math.log(whole), math.log(whole + 1)]
+    return max(
+        0.5 * max(0.0, log_cells - size - hidden) * max(0.0, -math.expm1(log_pairs - size))
+        for size in sizes
+    )
