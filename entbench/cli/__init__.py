@@ -14,11 +14,14 @@ from typing import Any, TextIO
 import click
 
 from entbench import __version__
+from entbench.cli._bounds import bounds
 from entbench.cli._check import check
 from entbench.cli._completion import completion
 from entbench.cli._estimate import estimate
 from entbench.cli._new import new
-from entbench.cli._show import describe, list_names, reference
+from entbench.cli._plan import plan
+from entbench.cli._reference import reference
+from entbench.cli._show import describe, list_names
 from entbench.cli._suite import suite
 
 __all__ = ["main"]
@@ -79,8 +82,10 @@ def main() -> None:
     entbench suite d=5 sigma=0.1          error against n for every estimator
     entbench suite d=5,10 n=1e2:1e4:log5  sweeps
     entbench suite mutual-information     estimators of I(X;Y)
+    entbench bounds d=5 sigma=0.1         what theory says, before any sample
     entbench list                         what there is
     entbench estimate my.npy sigma=0.1    your own samples
+    entbench plan d=5 sigma=0.1           how many samples it takes
     entbench new estimator mine           an estimator of your own
     entbench check mine/mine.py:Mine      is it right, and if not, why
 
@@ -92,7 +97,9 @@ main.add_command(suite)
 main.add_command(list_names)
 main.add_command(describe)
 main.add_command(reference)
+main.add_command(bounds)
 main.add_command(estimate)
+main.add_command(plan)
 main.add_command(new)
 main.add_command(check)
 main.add_command(completion)

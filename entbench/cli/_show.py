@@ -1,15 +1,14 @@
-"""``entbench list``, ``describe`` and ``reference``: what there is, and what is true."""
+"""``entbench list`` and ``describe``: what there is."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from entbench.cli._common import assignments, format_option, load_plugins, plugin_option, show
+from entbench.cli._common import format_option, load_plugins, plugin_option, show
 
 if TYPE_CHECKING:
     from entbench._registry import Registry
@@ -66,45 +65,6 @@ def describe(name: str, plugins: Sequence[str], format_: str) -> None:
         tables.append(Table(headers, rows, f"{details['kind']} {name}", left=3, gaps=False))
         notes += [f"{details['kind']} {name}:", *_indented(details["text"]), ""]
     show(Printout({"name": name, "entries": data}, records, tables, notes[:-1]), format_)
-
-
-@click.command()
-@click.argument("source")
-@click.argument("tokens", nargs=-1, metavar="[KEY=VALUE]...")
-@plugin_option
-@format_option
-def reference(source: str, tokens: Sequence[str], plugins: Sequence[str], format_: str) -> None:
-    """Print the true h(S+Z) of a source.
-
-    In nats, with a bound on its error, the method, and a second evaluation beside it.
-    """
-    from entbench import _registry
-    from entbench._base import Source
-    from entbench.report import Printout, Table
-    from entbench.runner import parse_scalar
-
-    load_plugins(plugins)
-    params = {key: parse_scalar(key, text) for key, text in assignments(tokens).items()}
-    made = _registry.make_source(source, params)
-    truth = made.reference()
-    known = asdict(made.facts()) if isinstance(made, Source) else {}
-    facts = {key: value for key, value in known.items() if value is not None}
-    data = {"source": source, "params": made.get_params(), **asdict(truth), "facts": facts}
-    record = {"source": source, **made.get_params()}
-    record |= {"value": truth.value, "error": truth.error, "method": truth.method}
-    rows = [
-        (truth.quantity, f"{truth.value:.15g} nats"),
-        ("error", f"<= {truth.error:.1e} nats"),
-        ("method", truth.method),
-    ]
-    rows += [
-        ("check", f"{check.method}: differs by {check.difference:.1e} nats")
-        for check in truth.checks
-    ]
-    rows += [(key.replace("_", " "), _text(value)) for key, value in facts.items()]
-    label = ", ".join(f"{key} = {value}" for key, value in made.get_params().items())
-    table = Table(("", ""), rows, left=2, gaps=False)
-    show(Printout(_plain(data), [record], [table], heading=f"{source}: {label}"), format_)
 
 
 def _registry_of(kind: str) -> Registry:
@@ -240,14 +200,3 @@ def _meanings(section: str) -> dict[str, str]:
 
 def _indented(text: str) -> list[str]:
     return [f"  {line}" if line else "" for line in text.splitlines()]
-
-
-def _text(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data with infinities as None, for JSON."""
-    infinite = {float("inf"), float("-inf")}
-    facts = {key: None if value in infinite else value for key, value in data["facts"].items()}
-    return {**data, "checks": list(data["checks"]), "facts": facts}

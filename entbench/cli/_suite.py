@@ -105,15 +105,14 @@ def suite(
     report.check_names(wanted.figures, report.FIGURE_NAMES, "figure")
     if out is not None and not dry_run:
         report.check_folder(out)
-    plan = make_plan(wanted)
     path = store if store is not None else default_path()
     if dry_run:
         with Store(path, create=False) as opened:
-            show(_plan_printout(plan, opened), format_)
+            show(_plan_printout(make_plan(wanted, opened), opened), format_)
         return
     with Store(path) as opened, _progress(quiet) as progress:
         run = run_plan(
-            plan,
+            make_plan(wanted, opened),
             opened,
             jobs=jobs,
             rerun=rerun,  # type: ignore[arg-type]

@@ -18,7 +18,13 @@ from entbench import _registry
 from entbench._records import Record, RunInfo, SuiteRun
 from entbench._validation import check_choice, check_integer
 from entbench.runner._execute import execute
-from entbench.runner._grammar import parse_assignment, parse_named, parse_scalar, parse_values
+from entbench.runner._grammar import (
+    parse_assignment,
+    parse_named,
+    parse_scalar,
+    parse_sizes,
+    parse_values,
+)
 from entbench.runner._plan import Plan, make_plan
 from entbench.runner._store import Store, StoreError, default_path
 from entbench.runner._suite import Suite, load_suite, override
@@ -35,6 +41,7 @@ __all__ = [
     "parse_assignment",
     "parse_named",
     "parse_scalar",
+    "parse_sizes",
     "parse_values",
     "run_plan",
     "run_suite",
@@ -94,9 +101,8 @@ def run_suite(
     wanted = override(
         load_suite(suite), params or {}, estimators=estimators, trials=trials, seed=seed
     )
-    plan = make_plan(wanted)
     with Store(Path(store) if store is not None else default_path()) as opened:
-        return run_plan(plan, opened, jobs=jobs, rerun=rerun)
+        return run_plan(make_plan(wanted, opened), opened, jobs=jobs, rerun=rerun)
 
 
 def run_plan(

@@ -10,6 +10,8 @@ from typing import Any
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
+from entbench.runner._certificates import reference_of
+from entbench.runner._store import Store
 from entbench.runner._suite import Suite
 
 _GIVEN_BY_RUNNER = ("sigma", "random_state")
@@ -37,8 +39,15 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def make_plan(suite: Suite) -> Plan:
+def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     """Expand a suite; every name and parameter is checked on the way.
+
+    Parameters
+    ----------
+    suite : Suite
+        As it is to run.
+    store : Store, optional
+        Where references that take sampling are looked up, and kept if it is open for writing.
 
     Raises
     ------
@@ -49,8 +58,8 @@ def make_plan(suite: Suite) -> Plan:
     refused: dict[str, dict[str, str]] = {}
     sources = [(name, source) for name, grid in suite.sources for source in _sources(name, grid)]
     for kind, source in sources:
-        spec = _source_spec(kind, source)
-        reference = source.reference()
+        spec = source_spec(kind, source)
+        reference = reference_of(spec, source, store=store).reference
         facts = source.facts() if isinstance(source, Source) else None
         cases.append(Case(spec, reference, facts))
         made: dict[Spec, None] = {}
@@ -95,7 +104,8 @@ def _sources(name: str, grid: Mapping[str, tuple[Any, ...]]) -> list[Source | Pa
     return list(distinct.values())
 
 
-def _source_spec(name: str, source: Source | PairSource) -> Spec:
+def source_spec(name: str, source: Source | PairSource) -> Spec:
+    """Return the row of a source, with all its parameters."""
     params = source.get_params()
     return Spec(
         name=name,

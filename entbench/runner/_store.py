@@ -1,4 +1,4 @@
-"""The store: one SQLite file of finished cells. Only the driver of a run writes to it."""
+"""The store: one SQLite file of finished cells and certificates. Only a driver writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from entbench._records import Cell, Record, RunInfo
+from entbench._base import Reference, ReferenceCheck
+from entbench._records import Cell, Record, RunInfo, Spec
 
 _APPLICATION_ID = 0x656E7462  # "entb"
 _FORMAT = 1
@@ -55,6 +57,25 @@ CREATE TABLE runs (
 );
 """
 
+# Came after the first stores, which get it when they are next opened for writing.
+_CERTIFICATES = """
+CREATE TABLE IF NOT EXISTS certificates (
+    key TEXT NOT NULL,
+    source TEXT NOT NULL,
+    source_version TEXT NOT NULL,
+    source_origin TEXT NOT NULL,
+    source_params TEXT NOT NULL,
+    value REAL NOT NULL,
+    error REAL NOT NULL,
+    confidence REAL NOT NULL,
+    method TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    checks TEXT NOT NULL,
+    versions TEXT NOT NULL,
+    PRIMARY KEY (key, error, confidence)
+) WITHOUT ROWID
+"""
+
 
 class StoreError(OSError):
     """A store that cannot be used; it is left as it was found."""
@@ -73,8 +94,16 @@ def default_path() -> Path:
     return base / "entbench" / "store.sqlite"
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """A reference that sampling made, and the versions of what made it, by name."""
+
+    reference: Reference
+    versions: dict[str, str]
+
+
 class Store:
-    """Finished cells by key, in one SQLite file in WAL mode.
+    """Finished cells and certificates by key, in one SQLite file in WAL mode.
 
     Every cell is committed as it comes, so that a killed run loses only the cells in flight.
 
@@ -94,6 +123,7 @@ class Store:
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
+        self.writable = create
         with self._errors():
             self._connection = self._open(create)
             try:
@@ -147,6 +177,46 @@ class Store:
         with self._errors(), self._connection:
             self._connection.execute(
                 f"INSERT OR REPLACE INTO cells VALUES ({','.join('?' * len(row))})", row
+            )
+
+    def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
+        """Return the tightest certificate stored that is good enough, or None."""
+        with self._errors():
+            table = "SELECT count(*) FROM sqlite_master WHERE name = 'certificates'"
+            if not self._connection.execute(table).fetchone()[0]:
+                return None
+            row = self._connection.execute(
+                "SELECT value, error, confidence, method, quantity, checks, versions "
+                "FROM certificates WHERE key = ? AND error <= ? AND confidence >= ? "
+                "ORDER BY error, confidence DESC LIMIT 1",
+                (key, error, confidence),
+            ).fetchone()
+        if row is None:
+            return None
+        value, found, level, method, quantity, checks, versions = row
+        made = tuple(ReferenceCheck(**check) for check in json.loads(checks))
+        reference = Reference(value, found, method, made, quantity, level)
+        return Certificate(reference, json.loads(versions))
+
+    def add_certificate(self, key: str, source: Spec, certificate: Certificate) -> None:
+        """Store a certificate under a key; a store that is open for reading is left as it is."""
+        if not self.writable:
+            return
+        reference = certificate.reference
+        row = (
+            key,
+            *_identity(source),
+            reference.value,
+            reference.error,
+            reference.confidence,
+            reference.method,
+            reference.quantity,
+            json.dumps([asdict(check) for check in reference.checks], allow_nan=False),
+            json.dumps(certificate.versions, sort_keys=True),
+        )
+        with self._errors(), self._connection:
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO certificates VALUES ({','.join('?' * len(row))})", row
             )
 
     def start_run(self, info: RunInfo, suite: str, params: str) -> None:
@@ -212,6 +282,7 @@ class Store:
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        self._connection.execute(_CERTIFICATES)
         self._connection.commit()
 
     @contextmanager
@@ -242,8 +313,9 @@ class Store:
 
 
 def _columns(cell: Cell) -> tuple[str | int, ...]:
-    specs: list[str] = []
-    for spec in (cell.source, cell.estimator):
-        params = json.dumps(dict(spec.params), sort_keys=True)
-        specs += [spec.name, spec.version, spec.origin, params]
+    specs = (*_identity(cell.source), *_identity(cell.estimator))
     return (*specs, cell.n, cell.trial, cell.seed)
+
+
+def _identity(spec: Spec) -> tuple[str, str, str, str]:
+    return spec.name, spec.version, spec.origin, json.dumps(dict(spec.params), sort_keys=True)

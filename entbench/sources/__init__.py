@@ -6,12 +6,16 @@ Sources of S, whose h(S+Z) is known, and sources of pairs, whose I(X;Y) is.
 from entbench.sources.additive_uniform import AdditiveUniform
 from entbench.sources.constellations import BPSK, PAM, QAM
 from entbench.sources.discrete_continuous import DiscreteContinuous, ZeroInflatedPoisson
+from entbench.sources.empirical import Empirical
 from entbench.sources.gaussian import IsotropicGaussian
+from entbench.sources.gaussian_mixture import RandomGaussianMixture
 from entbench.sources.gaussian_pairs import BivariateNormal, GaussianChannel
 from entbench.sources.grid import UniformGrid
 from entbench.sources.heavy_tails import LaplaceProduct, StudentProduct
 from entbench.sources.pam_awgn import BPSKChannel, PAMChannel
 from entbench.sources.psk import PSK
+from entbench.sources.random_network import RandomNetwork
+from entbench.sources.reed_muller import ReedMuller
 from entbench.sources.truncated_mixture import TruncatedMixture
 from entbench.sources.uniform_cube import UniformCube
 
@@ -24,10 +28,14 @@ __all__ = [
     "BPSKChannel",
     "BivariateNormal",
     "DiscreteContinuous",
+    "Empirical",
     "GaussianChannel",
     "IsotropicGaussian",
     "LaplaceProduct",
     "PAMChannel",
+    "RandomGaussianMixture",
+    "RandomNetwork",
+    "ReedMuller",
     "StudentProduct",
     "TruncatedMixture",
     "UniformCube",

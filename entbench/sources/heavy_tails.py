@@ -77,6 +77,11 @@ class LaplaceProduct(_HeavyTailed):
 
     The density of one coordinate of S+Z is closed, ``phi(y) (m(1/b - y) + m(1/b + y)) / (2b)`` with
     m the Mills ratio, all in units of sigma and b = scale/sigma; derived here.
+
+    References
+    ----------
+    The class of the theorems, which this law is outside of, is that of Goldfeld et al., "Estimating
+    Information Flow in Deep Neural Networks", ICML 2019, Theorem 5. The integrals are derived here.
     """
 
     version: ClassVar[str] = "1"
@@ -119,6 +124,11 @@ class StudentProduct(_HeavyTailed):
 
     S is Gaussian given its variance, so the density of S+Z is a mean of Gaussian densities over an
     inverse gamma law: positive terms alone, which keeps the far tails to full precision.
+
+    References
+    ----------
+    The class of the theorems, which this law is outside of, is that of Goldfeld et al., "Estimating
+    Information Flow in Deep Neural Networks", ICML 2019, Theorem 5. The integrals are derived here.
     """
 
     version: ClassVar[str] = "1"

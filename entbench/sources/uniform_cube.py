@@ -45,6 +45,11 @@ class UniformCube(ProductSource):
     S lies in the cube, so it is in the class F_d of the theorems. It is subgaussian with
     K = 1/sqrt(3), its standard deviation per axis and so the least that there can be:
     ``E exp(a S_1) = sinh(a)/a <= exp(a^2/6)`` term by term, as ``(2n+1)! >= 6^n n!``.
+
+    References
+    ----------
+    The density is the convolution of a box with a Gaussian, derived here. The class F_d is that of
+    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, Theorem 1.
     """
 
     version: ClassVar[str] = "1"

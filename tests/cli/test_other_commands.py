@@ -36,7 +36,7 @@ def test_list_has_everything(entbench: Command) -> None:
     for kind in ("estimators", "sources", "suites"):
         assert {(kind[:-1], name) for name in getattr(registry, kind).names()} <= listed
     assert "sp" in entbench("list", "estimators").stdout
-    assert "sp" not in entbench("list", "sources", "--format", "csv").stdout
+    assert "estimator" not in entbench("list", "sources", "--format", "csv").stdout
     assert all(entry["summary"] for entry in data["names"])
 
 

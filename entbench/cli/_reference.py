@@ -1,0 +1,151 @@
+"""``entbench reference``: what is true of a source, and how well that is known."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from entbench.cli._common import assignments, format_option, load_plugins, plugin_option, show
+
+if TYPE_CHECKING:
+    from entbench._base import PairSource, Source
+    from entbench.report import Printout
+    from entbench.runner import Store
+    from entbench.runner._certificates import Verification
+    from entbench.runner._store import Certificate
+
+
+@click.command()
+@click.argument("source")
+@click.argument("tokens", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--error",
+    type=float,
+    help="Bound on the error to reach, in nats. Default: what is computed, or 0.005 by sampling.",
+)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Of that bound, where sampling goes into it.",
+)
+@click.option("--verify", is_flag=True, help="Evaluate again, another way, and compare.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="File of stored results, where truths that take sampling are kept too.",
+)
+@plugin_option
+@format_option
+def reference(
+    source: str,
+    tokens: Sequence[str],
+    error: float | None,
+    confidence: float,
+    verify: bool,
+    store: Path | None,
+    plugins: Sequence[str],
+    format_: str,
+) -> None:
+    """Print the true h(S+Z) of a source.
+
+    In nats, with a bound on its error, the confidence of that bound, the method, and a second
+    evaluation beside it. A truth that takes sampling is made once and kept.
+
+    Exit code 0: done; 1: --verify found another value; 2: wrong usage.
+    """
+    from entbench import _registry
+    from entbench._validation import check_positive
+    from entbench.runner import _certificates as certificates
+    from entbench.runner import parse_scalar
+    from entbench.runner._plan import source_spec
+
+    load_plugins(plugins)
+    if error is not None:
+        check_positive("error", error)
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"`confidence` must lie in (0, 1); got {confidence!r}.")
+    params = {key: parse_scalar(key, text) for key, text in assignments(tokens).items()}
+    made = _registry.make_source(source, params)
+    with _opened(made, store) as opened:
+        found = certificates.reference_of(
+            source_spec(source, made), made, error, confidence, opened
+        )
+    second = certificates.verify(made, found.reference, error, confidence) if verify else None
+    show(_printout(source, made, found, second), format_)
+    sys.exit(1 if second is not None and not second.agrees else 0)
+
+
+@contextmanager
+def _opened(source: Source | PairSource, path: Path | None) -> Iterator[Store | None]:
+    """Open the store where the source's truth may be kept; for no other is one made."""
+    from entbench.runner import Store, default_path
+    from entbench.runner._certificates import is_sampled
+
+    if not is_sampled(source):
+        yield None
+        return
+    with Store(default_path() if path is None else path) as store:
+        yield store
+
+
+def _printout(
+    name: str,
+    source: Source | PairSource,
+    certificate: Certificate,
+    second: Verification | None,
+) -> Printout:
+    from entbench._base import Source
+    from entbench.report import Printout, Table
+
+    truth = certificate.reference
+    known = asdict(source.facts()) if isinstance(source, Source) else {}
+    facts = {key: value for key, value in known.items() if value is not None}
+    params = source.get_params()
+    data = {"source": name, "params": params, **asdict(truth), "versions": certificate.versions}
+    data |= {"checks": list(data["checks"]), "facts": _finite(facts)}
+    record = {"source": name, **params, "value": truth.value, "error": truth.error}
+    record |= {"confidence": truth.confidence, "method": truth.method}
+    rows = [
+        (truth.quantity, f"{truth.value:.15g} nats"),
+        ("error", f"<= {truth.error:.1e} nats"),
+        ("confidence", f"{truth.confidence:g}"),
+        ("method", truth.method),
+    ]
+    rows += [
+        ("check", f"{check.method}: differs by {check.difference:.1e} nats")
+        for check in truth.checks
+    ]
+    if second is not None:
+        data["verification"] = {**asdict(second), "agrees": second.agrees}
+        record["agrees"] = second.agrees
+        rows.append(("verified", _verdict(second)))
+    rows += [(key.replace("_", " "), _text(value)) for key, value in facts.items()]
+    label = ", ".join(f"{key} = {value}" for key, value in params.items())
+    table = Table(("", ""), rows, left=2, gaps=False)
+    return Printout(data, [record], [table], heading=f"{name}: {label}")
+
+
+def _verdict(second: Verification) -> str:
+    word = "agrees with" if second.agrees else "DISAGREES with"
+    return (
+        f"{word} {second.method}: {second.value:.10g} nats, differs by {second.difference:.1e}, "
+        f"allowed {second.allowed:.1e}"
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _finite(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts with infinities as None, for JSON."""
+    infinite = {float("inf"), float("-inf")}
+    return {key: None if value in infinite else value for key, value in facts.items()}

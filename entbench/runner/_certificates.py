@@ -1,0 +1,142 @@
+"""References: exact ones computed, those that take sampling certified, kept and used again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import entbench
+from entbench._base import PairSource, Reference, Source
+from entbench._records import Spec, digest
+from entbench.runner._store import Certificate, Store
+from entbench.sources._certificate import (
+    CERTIFICATE_VERSION,
+    DEFAULT_CONFIDENCE,
+    DEFAULT_ERROR,
+    SampledSource,
+)
+
+_LIBRARIES = ("numpy", "scipy", "numba")
+# What exact references and their checks may differ by, as the sources' contract has it.
+_CHECK_FACTOR, _CHECK_FLOOR = 10.0, 1e-10
+_SEED, _OTHER_SEED = 0, 1
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A reference held against another evaluation.
+
+    Attributes
+    ----------
+    method : str
+        Of the other evaluation.
+    value, error : float
+        The other value and the bound on its error, in nats.
+    difference : float
+        Between the two values, in nats.
+    allowed : float
+        What the difference may come to.
+    """
+
+    method: str
+    value: float
+    error: float
+    difference: float
+    allowed: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two agree."""
+        return self.difference <= self.allowed
+
+
+def reference_of(
+    spec: Spec,
+    source: Source | PairSource,
+    error: float | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    store: Store | None = None,
+) -> Certificate:
+    """Return a source's truth, from the store where one that is good enough is there.
+
+    Parameters
+    ----------
+    spec : Spec
+        Row of the source.
+    source : Source or PairSource
+        The source itself.
+    error : float, optional
+        Bound on the error to reach, in nats. By default what an exact source has, and 0.005 for
+        one whose truth takes sampling.
+    confidence : float, default=0.95
+        Of that bound, where sampling goes into it.
+    store : Store, optional
+        Where certificates are looked up, and kept if it is open for writing.
+
+    Raises
+    ------
+    ValueError
+        If the error cannot be reached.
+    """
+    if not isinstance(source, Source) or not is_sampled(source):
+        return Certificate(_within(error, source.reference(), spec.name), versions())
+    asked = DEFAULT_ERROR if error is None else error
+    key = digest({"source": spec.identity, "certificate": CERTIFICATE_VERSION})
+    stored = store.certificate(key, asked, confidence) if store is not None else None
+    if stored is not None:
+        return stored
+    reference = _within(asked, source.certify(asked, confidence, _SEED), spec.name)
+    made = Certificate(reference, versions())
+    if store is not None:
+        store.add_certificate(key, spec, made)
+    return made
+
+
+def is_sampled(source: Source | PairSource) -> bool:
+    """Tell whether a source certifies its truth by sampling, rather than compute it."""
+    return isinstance(source, Source) and type(source).certify is not Source.certify
+
+
+def verify(
+    source: Source | PairSource,
+    reference: Reference,
+    error: float | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+) -> Verification:
+    """Hold a reference against a second evaluation.
+
+    One that took sampling is made again with another seed, by another method where the source has
+    one; the two may differ by the sum of their errors. An exact one is held against the worst of
+    its checks, by ten times its error as the contract of sources has it.
+    """
+    if reference.confidence < 1.0 and isinstance(source, Source):
+        again = source.verify if isinstance(source, SampledSource) else source.certify
+        second = again(DEFAULT_ERROR if error is None else error, confidence, _OTHER_SEED)
+        difference = abs(second.value - reference.value)
+        allowed = second.error + reference.error
+        return Verification(second.method, second.value, second.error, difference, allowed)
+    if not reference.checks:
+        raise ValueError("the source's reference has no second evaluation to verify it by.")
+    worst = max(reference.checks, key=lambda check: check.difference)
+    allowed = _CHECK_FACTOR * reference.error + _CHECK_FLOOR
+    return Verification(worst.method, worst.value, reference.error, worst.difference, allowed)
+
+
+def _within(error: float | None, reference: Reference, name: str) -> Reference:
+    if error is not None and not reference.error <= error:
+        raise ValueError(
+            f"`error` must be at least {reference.error:.2g} nats for source {name!r}, whose "
+            f"reference is computed to that; got {error!r}."
+        )
+    return reference
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes a reference, by name."""
+    found = {"entbench": entbench.__version__}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
