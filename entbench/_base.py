@@ -277,6 +277,8 @@ class SourceFacts:
         I(S; S+Z) in nats.
     chi_square_information : float or None
         I_chi2(S; S+Z), the chi-square divergence of the joint law from the product of marginals.
+    log_values : float or None
+        Log of how many values S has, where all are equally likely.
     """
 
     dim: int
@@ -285,6 +287,7 @@ class SourceFacts:
     subgaussian_constant: float | None = None
     mutual_information: float | None = None
     chi_square_information: float | None = None
+    log_values: float | None = None
 
 
 class Law(ABC):

@@ -33,6 +33,7 @@ from entbench.bounds._plug_in import (
     plug_in_bias_bounds,
     plug_in_risk_bound,
     plug_in_risk_theorem_4,
+    uniform_values_bias_bound,
     worst_case_bias_bound,
 )
 from entbench.bounds._printed import plug_in_risk_theorem_4_printed, plug_in_risk_theorem_5
@@ -107,6 +108,7 @@ __all__ = [
     "trivial_range",
     "tv_shift_bound",
     "tv_shift_printed",
+    "uniform_values_bias_bound",
     "wasserstein_entropy_shift",
     "wasserstein_shift_bound",
     "worst_case_bias_bound",

@@ -222,6 +222,17 @@ def _log_theorem_4(r: float, n: int, dim: int, sigma: float) -> float:
     return float(np.logaddexp(log_region + log_peak + log_psi, log_outside))
 
 
+def uniform_values_bias_bound(n: int, mutual_information: float, log_values: float) -> float:
+    """Return a lower bound on the bias ``h - E h_SP`` for S uniform on finitely many values.
+
+    ``I(S; S+Z) - E H(counts of n draws)``: the information of the samples' own law is at most its
+    entropy. `log_values` is the log of their number. Proved here; it is the step behind Theorem 6
+    of Goldfeld et al. (2019) without Fano's inequality, and sharper than ``I - log n``.
+    """
+    n = check_integer("n", n, minimum=1)
+    return max(0.0, mutual_information - _expected_count_entropy(n, log_values))
+
+
 def _expected_count_entropy(n: int, log_cells: float) -> float:
     """Return E H(Phat_n) in nats for n draws from m equally likely cells, given log m.
 

@@ -78,6 +78,11 @@ def _plug_in_bounds(n: int, facts: SourceFacts) -> RowBounds:
         values["bias_lower"], values["bias_upper"] = bounds.plug_in_bias_bounds(
             n, facts.mutual_information, facts.chi_square_information
         )
+        if facts.log_values is not None:
+            sharper = bounds.uniform_values_bias_bound(
+                n, facts.mutual_information, facts.log_values
+            )
+            values["bias_lower"] = max(values["bias_lower"], sharper)
     if not facts.in_unit_cube:
         return RowBounds(values)
     values["risk_upper"] = min(

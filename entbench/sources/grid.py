@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +16,8 @@ from entbench.sources._product import NOISE_ENTROPY, REACH, ROUNDING, ProductSou
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from entbench._base import SourceFacts
 
 MOST_POINTS = 1000  # per axis
 _FAR = 1e6  # noise levels: farther apart makes no difference, but its square could overflow
@@ -33,6 +35,11 @@ class GridSource(ProductSource):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw `n` samples, shape (n, dim)."""
         return self.points[rng.integers(0, len(self.points), (n, self.dim))]
+
+    def facts(self) -> SourceFacts:
+        """Return what is known of a product, and how many points there are."""
+        log_values = self.dim * math.log(len(self.points))
+        return replace(super().facts(), log_values=log_values)
 
     @property
     def _in_unit_cube(self) -> bool:

@@ -105,6 +105,7 @@ class PSK(Source):
             subgaussian_constant={2: 1.0, 3: math.sqrt(0.75)}.get(self.k, math.sqrt(0.5)),
             mutual_information=max(0.0, entropy - 2.0 * NOISE_ENTROPY),
             chi_square_information=max(0.0, chi_square),
+            log_values=math.log(self.k),
         )
 
     @cached_property

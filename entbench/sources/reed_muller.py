@@ -140,6 +140,7 @@ class ReedMuller(SampledSource):
             in_unit_cube=True,
             subgaussian_constant=1.0 if product else math.sqrt(self.dim),
             mutual_information=information,
+            log_values=self.n_bits * math.log(2.0),
         )
 
     @property

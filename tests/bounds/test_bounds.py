@@ -163,3 +163,29 @@ def test_bad_arguments_are_refused() -> None:
         bounds.trivial_range(1, -1.0)
     with pytest.raises(ValueError, match="`k` must be an integer >= 1"):
         bounds.pam_information(0, 0.1)
+
+
+@pytest.mark.parametrize(("n", "k", "d"), [(1, 2, 1), (2, 3, 1), (5, 2, 2), (40, 3, 2)])
+def test_uniform_values_bound_is_what_counting_gives(n: int, k: int, d: int) -> None:
+    """E H(counts) by drawing; the bound is I less that, and at least I - log n."""
+    rng = np.random.default_rng(n)
+    entropies = []
+    for _ in range(4000):
+        shares = np.bincount(rng.integers(0, k**d, n)) / n
+        shares = shares[shares > 0]
+        entropies.append(-float(shares @ np.log(shares)))
+    information = d * bounds.pam_information(k, 0.1)
+    bound = bounds.uniform_values_bias_bound(n, information, d * math.log(k))
+    expected = max(0.0, information - float(np.mean(entropies)))
+    assert bound == pytest.approx(expected, abs=1e-9 + 4.5 * np.std(entropies) / math.sqrt(4000))
+    assert bound >= max(0.0, information - math.log(n)) - 1e-12
+
+
+def test_uniform_values_bound_over_grids_is_the_worst_case() -> None:
+    """Maximised over grids with end points it is the worst-case bound, by another function."""
+    for n in (10, 1000):
+        found = max(
+            bounds.uniform_values_bias_bound(n, 3 * bounds.pam_information(k, 0.1), 3 * math.log(k))
+            for k in range(2, 60)
+        )
+        assert found == pytest.approx(bounds.worst_case_bias_bound(n, 3, 0.1), rel=1e-9)
