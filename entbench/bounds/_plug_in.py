@@ -226,8 +226,31 @@ def uniform_values_bias_bound(n: int, mutual_information: float, log_values: flo
     """Return a lower bound on the bias ``h - E h_SP`` for S uniform on finitely many values.
 
     ``I(S; S+Z) - E H(counts of n draws)``: the information of the samples' own law is at most its
-    entropy. `log_values` is the log of their number. Proved here; it is the step behind Theorem 6
-    of Goldfeld et al. (2019) without Fano's inequality, and sharper than ``I - log n``.
+    entropy. It is the step behind Theorem 6 without Fano's inequality, and sharper than
+    ``I - log n``.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    mutual_information : float
+        I(S; S+Z) in nats.
+    log_values : float
+        Log of the number of values that S has, all equally likely.
+
+    Returns
+    -------
+    float
+        In nats, >= 0.
+
+    Notes
+    -----
+    Proved here, for every S of the class and every n.
+
+    References
+    ----------
+    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, supplement,
+    proof of Theorem 6.
     """
     n = check_integer("n", n, minimum=1)
     return max(0.0, mutual_information - _expected_count_entropy(n, log_values))
