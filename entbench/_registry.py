@@ -38,6 +38,8 @@ __all__ = [
     "Entry",
     "Registry",
     "estimators",
+    "import_file",
+    "is_kebab",
     "load_plugin",
     "make_estimator",
     "make_source",
@@ -101,13 +103,18 @@ class Registry:
     ) -> None:
         self.kind = kind
         self.group = group
-        self._check = check
+        self._contract = check
         self._registered: dict[str, Entry] = {}
         self._origins: dict[str, str] = {}
 
     def names(self) -> list[str]:
         """Return every known name, sorted."""
         return sorted({*_installed(self.group), *self._registered})
+
+    def names_in(self, file: Path) -> list[str]:
+        """Return the names that a Python file has registered in this process, sorted."""
+        plugin = str(file.resolve())
+        return sorted(name for name, e in self._registered.items() if e.plugin == plugin)
 
     def entry(self, name: str) -> Entry:
         """Return the entry of `name`.
@@ -137,9 +144,13 @@ class Registry:
             raise ValueError(
                 f"{self.kind} {name!r} ({entry.target}, {entry.provider}) cannot be loaded: {error}"
             ) from error
-        if self._check is not None:
-            self._check(name, loaded)
+        self.check(name, loaded)
         return loaded
+
+    def check(self, name: str, obj: Any) -> None:
+        """Raise TypeError where an object, called `name` in the message, breaks the contract."""
+        if self._contract is not None:
+            self._contract(name, obj)
 
     def register(self, name: str, obj: Any) -> None:
         """Register an object of this process.
@@ -151,13 +162,12 @@ class Registry:
         ValueError
             If the name is taken, or is no lower-case kebab name.
         """
-        if not _is_kebab(name):
+        if not is_kebab(name):
             raise ValueError(
                 f"a {self.kind}'s name must be lower-case letters, digits and single hyphens; "
                 f"got {name!r} ({_where(obj)})."
             )
-        if self._check is not None:
-            self._check(name, obj)
+        self.check(name, obj)
         if name in self.names() and not self._is_same(name, obj):
             taken = self.entry(name)
             raise ValueError(
@@ -291,7 +301,7 @@ def load_plugin(plugin: str) -> None:
     if _loaded_plugins.get(target) == edition:
         return
     try:
-        module = _import_file(Path(target)) if is_file else importlib.import_module(target)
+        module = import_file(Path(target)) if is_file else importlib.import_module(target)
     except (ValueError, TypeError) as error:
         raise ValueError(f"plugin {plugin}: {error}") from error
     except Exception as error:
@@ -385,7 +395,8 @@ def _provider(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}"
 
 
-def _import_file(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
+    """Run a Python file as a module of its own, and return it; what it raises goes through."""
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"entbench_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -436,7 +447,8 @@ def _where(obj: Any) -> str:
     return f"{file}:{line}"
 
 
-def _is_kebab(name: str) -> bool:
+def is_kebab(name: str) -> bool:
+    """Tell whether a name is lower-case letters, digits and single hyphens."""
     parts = name.split("-")
     return all(part.isascii() and part.isalnum() and part == part.lower() for part in parts)
 

@@ -71,9 +71,7 @@ def _only_registered(path: str) -> Any:
     from entbench import _registry
 
     load_plugins([path])
-    file = str(Path(path).resolve())
-    registered = _registry.estimators._registered.values()
-    names = [entry.name for entry in registered if entry.plugin == file]
+    names = _registry.estimators.names_in(Path(path))
     if len(names) != 1:
         listed = ", ".join(names) or "none"
         raise ValueError(f"{path} registers {len(names)} estimators ({listed}): say {path}:CLASS.")
@@ -89,7 +87,7 @@ def _class_of(path: str, name: str) -> Any:
     if not Path(path).is_file():
         raise ValueError(f"there is no file {path}.")
     try:
-        module = _registry._import_file(Path(path).resolve())
+        module = _registry.import_file(Path(path).resolve())
     except Exception as error:
         raise ValueError(f"{path} failed: {type(error).__name__}: {error}") from error
     found = getattr(module, name, None)

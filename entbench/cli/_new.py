@@ -65,7 +65,7 @@ def _check_name(name: str) -> None:
     from entbench import _registry
     from entbench.cli._templates import module_name
 
-    if not _registry._is_kebab(name) or not name[0].isalpha():
+    if not _registry.is_kebab(name) or not name[0].isalpha():
         raise ValueError(
             "`NAME` must be lower-case letters, digits and single hyphens, a letter first; "
             f"got {name!r}."

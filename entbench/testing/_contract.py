@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def check_contract(subject: Subject) -> str:
     """Check that ``fit`` returns self and sets what the contract says."""
     try:
-        _registry.estimators._check(subject.cls.__name__, subject.cls)  # type: ignore[misc]
+        _registry.estimators.check(subject.cls.__name__, subject.cls)
         model = subject.make()
         model.check_parameters()
     except Exception as error:
