@@ -279,6 +279,10 @@ class SourceFacts:
         I_chi2(S; S+Z), the chi-square divergence of the joint law from the product of marginals.
     log_values : float or None
         Log of how many values S has, where all are equally likely.
+    decoding_error : float or None
+        Where S has such values: a bound on the probability that the value nearest to S+Z is not S.
+    second_moment : float or None
+        E |S|^2, not centred.
     """
 
     dim: int
@@ -288,6 +292,8 @@ class SourceFacts:
     mutual_information: float | None = None
     chi_square_information: float | None = None
     log_values: float | None = None
+    decoding_error: float | None = None
+    second_moment: float | None = None
 
 
 class Law(ABC):
@@ -388,6 +394,10 @@ class PairSource(Law):
     @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Pairs:
         """Draw `n` independent pairs."""
+
+    def facts(self) -> SourceFacts | None:
+        """Return what the bounds may use of S, where X = S and Y = S + Z; by default nothing."""
+        return None
 
 
 def mismatch(estimator: Estimator | type[Estimator], source: Law) -> str:

@@ -18,6 +18,7 @@ from entbench.estimators.kolchinsky_tracey_mi import (
 from entbench.estimators.kozachenko_leonenko import KozachenkoLeonenko
 from entbench.estimators.kraskov import KSG1, KSG2
 from entbench.estimators.mixed_ksg import MixedKSG
+from entbench.estimators.monte_carlo_propagation import MonteCarloPropagation
 from entbench.estimators.sample_propagation import SamplePropagation
 from entbench.estimators.sample_propagation_mi import SamplePropagationMI
 from entbench.estimators.spacing_entropy import SpacingEntropy
@@ -40,6 +41,7 @@ __all__ = [
     "MillerMadowSamplePropagation",
     "MixedKSG",
     "MomentMatchedGaussian",
+    "MonteCarloPropagation",
     "SamplePropagation",
     "SamplePropagationMI",
     "SpacingEntropy",

@@ -102,12 +102,11 @@ def _printout(
     certificate: Certificate,
     second: Verification | None,
 ) -> Printout:
-    from entbench._base import Source
     from entbench.report import Printout, Table
 
     truth = certificate.reference
-    known = asdict(source.facts()) if isinstance(source, Source) else {}
-    facts = {key: value for key, value in known.items() if value is not None}
+    known = source.facts()
+    facts = {k: v for k, v in asdict(known).items() if v is not None} if known else {}
     params = source.get_params()
     data = {"source": name, "params": params, **asdict(truth), "versions": certificate.versions}
     data |= {"checks": list(data["checks"]), "facts": _finite(facts)}

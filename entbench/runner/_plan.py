@@ -60,8 +60,7 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     for kind, source in sources:
         spec = source_spec(kind, source)
         reference = reference_of(spec, source, store=store).reference
-        facts = source.facts() if isinstance(source, Source) else None
-        cases.append(Case(spec, reference, facts))
+        cases.append(Case(spec, reference, source.facts()))
         made: dict[Spec, None] = {}
         for name, params in suite.estimators:
             why = mismatch(_registry.estimators.load(name), source)

@@ -43,7 +43,7 @@ class Axis(Protocol):
 class ProductSource(Source):
     """S with independent coordinates, all of one law: ``h(S+Z) = d h_1``.
 
-    A subclass gives `dim`, ``sample``, the axis, and the two facts about the class of its law.
+    A subclass gives `dim`, ``sample``, the axis, and three facts about its law.
     """
 
     @property
@@ -60,6 +60,11 @@ class ProductSource(Source):
     @abstractmethod
     def _subgaussian_constant(self) -> float | None:
         """K of one coordinate; independence hands it on to the vector."""
+
+    @property
+    @abstractmethod
+    def _second_moment(self) -> float | None:
+        """E S_1^2 of one coordinate."""
 
     def reference(self) -> Reference:
         """Return ``h(S+Z) = d h_1`` in nats.
@@ -80,6 +85,7 @@ class ProductSource(Source):
         """Return ``I = d I_1`` and ``1 + I_chi2 = (1 + I_chi2,1)^d``, beside the law's class."""
         # both are >= 0; rounding can say otherwise where the noise drowns the signal
         information = max(0.0, self._axis.entropy()[0] - NOISE_ENTROPY)
+        moment = self._second_moment
         return SourceFacts(
             dim=self.dim,
             sigma=self.sigma,
@@ -89,6 +95,7 @@ class ProductSource(Source):
             chi_square_information=chi_square_of_product(
                 max(0.0, self._axis.chi_square_information()), self.dim
             ),
+            second_moment=None if moment is None else self.dim * moment,
         )
 
 

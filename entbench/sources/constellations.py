@@ -16,8 +16,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class _Amplitudes(GridSource):
+    """S uniform on equally spaced points from -1 to 1 along each of d axes."""
+
+    d: int
+
+    def _check(self) -> None:
+        object.__setattr__(self, "d", check_integer("d", self.d, minimum=1))
+        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
+
+    @property
+    def dim(self) -> int:
+        """Dimension of S."""
+        return self.d
+
+
 @dataclass(frozen=True)
-class PAM(GridSource):
+class PAM(_Amplitudes):
     """Pulse-amplitude modulation: S uniform on k points from -1 to 1 along each of d axes.
 
     The same law as `UniformGrid` with ``ends=True``; `PAMChannel` has its pairs.
@@ -49,13 +64,7 @@ class PAM(GridSource):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", check_integer("k", self.k, minimum=2, maximum=MOST_POINTS))
-        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
-        object.__setattr__(self, "d", check_integer("d", self.d, minimum=1))
-
-    @property
-    def dim(self) -> int:
-        """Dimension of S."""
-        return self.d
+        self._check()
 
     @cached_property
     def points(self) -> NDArray[np.float64]:
@@ -64,7 +73,7 @@ class PAM(GridSource):
 
 
 @dataclass(frozen=True)
-class BPSK(GridSource):
+class BPSK(_Amplitudes):
     """Binary signalling: S uniform on the corners {-1, 1}^d of the cube.
 
     Parameters
@@ -89,13 +98,7 @@ class BPSK(GridSource):
     sigma: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "d", check_integer("d", self.d, minimum=1))
-        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
-
-    @property
-    def dim(self) -> int:
-        """Dimension of S."""
-        return self.d
+        self._check()
 
     @cached_property
     def points(self) -> NDArray[np.float64]:

@@ -106,10 +106,14 @@ class Empirical(SampledSource):
         return verify_mixture(self._mixture, Asked(error, confidence, seed))
 
     def facts(self) -> SourceFacts:
-        """Return dimension, noise, whether in the cube, and a subgaussian constant."""
+        """Return dimension, noise, whether in the cube, a subgaussian constant and E |S|^2."""
         inside = bool(np.abs(self.rows).max() <= 1.0)
         return SourceFacts(
-            self.dim, self.sigma, in_unit_cube=inside, subgaussian_constant=radius(self.rows)
+            self.dim,
+            self.sigma,
+            in_unit_cube=inside,
+            subgaussian_constant=radius(self.rows),
+            second_moment=float((self.rows**2).sum(axis=1).mean()),
         )
 
     @property

@@ -69,6 +69,10 @@ class IsotropicGaussian(ProductSource):
     def _subgaussian_constant(self) -> float:
         return self.scale
 
+    @property
+    def _second_moment(self) -> float:
+        return self.scale * self.scale
+
     @cached_property
     def _axis(self) -> _Axis:
         return _Axis(self.scale / self.sigma)

@@ -12,6 +12,7 @@ import numpy as np
 from entbench._base import Reference, SourceFacts
 from entbench._validation import check_integer, check_positive
 from entbench.sources._certificate import Asked, SampledSource, certify_mixture, verify_mixture
+from entbench.sources._product import weighted_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,9 +96,15 @@ class RandomGaussianMixture(SampledSource):
         return verify_mixture(self._mixture, Asked(error, confidence, seed))
 
     def facts(self) -> SourceFacts:
-        """Return dimension, noise and a subgaussian constant."""
-        constant = math.hypot(radius(self.components[0]), self.scale)
-        return SourceFacts(self.d, self.sigma, subgaussian_constant=constant)
+        """Return dimension, noise, a subgaussian constant and E |S|^2."""
+        centres, weights = self.components
+        moment = weighted_sum(weights, (centres**2).sum(axis=1)) + self.d * self.scale * self.scale
+        return SourceFacts(
+            self.d,
+            self.sigma,
+            subgaussian_constant=math.hypot(radius(centres), self.scale),
+            second_moment=moment,
+        )
 
     @property
     def _mixture(self) -> GaussianMixture:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.special import ndtr
 
 from entbench._validation import check_integer, check_positive
 from entbench.sources._panels import panel_nodes, steps
@@ -37,9 +38,29 @@ class GridSource(ProductSource):
         return self.points[rng.integers(0, len(self.points), (n, self.dim))]
 
     def facts(self) -> SourceFacts:
-        """Return what is known of a product, and how many points there are."""
-        log_values = self.dim * math.log(len(self.points))
-        return replace(super().facts(), log_values=log_values)
+        """Return what is known of a product, how many points there are, and how well they tell."""
+        return replace(
+            super().facts(),
+            log_values=self.dim * math.log(len(self.points)),
+            decoding_error=self.decoding_error,
+        )
+
+    @property
+    def gap(self) -> float:
+        """The distance of neighbouring points."""
+        # from the ends, which rounding moves least
+        return float(self.points[-1] - self.points[0]) / (len(self.points) - 1)
+
+    @property
+    def decoding_error(self) -> float:
+        """The probability that the point nearest to S+Z is not S.
+
+        ``1 - (1 - 2 (1 - 1/k) Q(gap/(2 sigma)))^d``: along an axis every point but the two at the
+        ends can be left on either side. The proof of Theorem 6 does without the 1 - 1/k.
+        """
+        inner = 1.0 - 1.0 / len(self.points)
+        per_axis = 2.0 * inner * float(ndtr(-0.5 * self.gap / self.sigma))
+        return -math.expm1(self.dim * math.log1p(-per_axis))
 
     @property
     def _in_unit_cube(self) -> bool:
@@ -50,14 +71,16 @@ class GridSource(ProductSource):
         # The standard deviation of an axis. With x = a gap/2 the mean of exp(a S_1) is
         # sinh(kx) / (k sinh x), a product over n of (1 + k^2 y_n)/(1 + y_n), y_n = x^2/(pi n)^2,
         # whose logs are at most (k^2 - 1) y_n; these sum to the Gaussian's (k^2 - 1) x^2/6.
-        k, gap = len(self.points), float(self.points[1] - self.points[0])
-        return gap * math.sqrt((k * k - 1.0) / 12.0)
+        k = len(self.points)
+        return self.gap * math.sqrt((k * k - 1.0) / 12.0)
+
+    @property
+    def _second_moment(self) -> float:
+        return self._subgaussian_constant**2
 
     @cached_property
     def _axis(self) -> GridAxis:
-        k = len(self.points)
-        gap = float(self.points[-1] - self.points[0]) / (k - 1) / self.sigma
-        return GridAxis(k, min(gap, _FAR))
+        return GridAxis(len(self.points), min(self.gap / self.sigma, _FAR))
 
 
 @dataclass(frozen=True)

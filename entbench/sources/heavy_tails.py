@@ -97,6 +97,10 @@ class LaplaceProduct(_HeavyTailed):
         """Draw `n` samples, shape (n, d)."""
         return rng.laplace(0.0, self.scale, (n, self.d))
 
+    @property
+    def _second_moment(self) -> float:
+        return 2.0 * self.scale * self.scale
+
     @cached_property
     def _axis(self) -> _LaplaceAxis:
         return _LaplaceAxis(self.scale / self.sigma)
@@ -148,6 +152,12 @@ class StudentProduct(_HeavyTailed):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw `n` samples, shape (n, d)."""
         return self.scale * rng.standard_t(self.df, (n, self.d))
+
+    @property
+    def _second_moment(self) -> float | None:
+        if self.df <= 2.0:
+            return None
+        return self.scale * self.scale * (self.df / (self.df - 2.0))
 
     @cached_property
     def _axis(self) -> _StudentAxis:

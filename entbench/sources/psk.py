@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.special import ndtr
 
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
@@ -95,8 +96,13 @@ class PSK(Source):
         )
 
     def facts(self) -> SourceFacts:
-        """Return I and I_chi2 by the same quadrature, beside the law's class."""
+        """Return I and I_chi2 by the same quadrature, beside the law's class.
+
+        The decoding error is at most ``2 Q(sin(pi/k)/sigma)``: a point's wedge has two sides, which
+        are one line for k = 2.
+        """
         entropy, chi_square = self._circle.integrals(1)
+        beyond = float(ndtr(-math.sin(math.pi / self.k) / self.sigma))
         # both are >= 0; rounding can say otherwise where the noise drowns the signal
         return SourceFacts(
             dim=2,
@@ -106,6 +112,8 @@ class PSK(Source):
             mutual_information=max(0.0, entropy - 2.0 * NOISE_ENTROPY),
             chi_square_information=max(0.0, chi_square),
             log_values=math.log(self.k),
+            decoding_error=min(2, self.k - 1) * beyond,
+            second_moment=1.0,
         )
 
     @cached_property
@@ -159,7 +167,7 @@ class _Circle:
             log_ratio = np.logaddexp.reduce(place * along + upper, axis=1)
             lost += weight * (2.0 * weighted_sum(weights[80:], log_ratio) - float(log_ratio[0]))
         lost *= step * step / (2.0 * math.pi)
-        return math.log(self.k) - lost + 2.0 * NOISE_ENTROPY
+        return math.log(self.k) - float(lost) + 2.0 * NOISE_ENTROPY
 
     def _angles(self, step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return angles that far apart at most at the outer radius, and their weights."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.special import log_ndtr, ndtr
 
 from entbench._base import Reference, SourceFacts
 from entbench._validation import check_integer, check_positive
@@ -20,7 +21,7 @@ from entbench.sources._certificate import (
     mean_to,
     verify_bracket,
 )
-from entbench.sources.pam_awgn import BPSKChannel
+from entbench.sources.channels import BPSKChannel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +132,7 @@ class ReedMuller(SampledSource):
         return found
 
     def facts(self) -> SourceFacts:
-        """Return dimension, noise, class, and the information where it is exact."""
+        """Return dimension, noise, class, decoding error, and the information where exact."""
         information = self._exact.value - self._noise_entropy if self._is_exact else None
         product = self.r == self.m
         return SourceFacts(
@@ -141,7 +142,24 @@ class ReedMuller(SampledSource):
             subgaussian_constant=1.0 if product else math.sqrt(self.dim),
             mutual_information=information,
             log_values=self.n_bits * math.log(2.0),
+            decoding_error=self._decoding_error,
+            second_moment=float(self.dim),
         )
+
+    @property
+    def _decoding_error(self) -> float:
+        """Return what the decoding error is at most: bits apart for the cube, else a union bound.
+
+        Words that differ in w places are ``2 sqrt(w)`` apart. Beyond 2^16 of them, all count as
+        2^(m-r) places away, the least distance.
+        """
+        if self.r == self.m:
+            return -math.expm1(self.dim * math.log1p(-float(ndtr(-1.0 / self.sigma))))
+        if self.r > 0 and self.n_bits <= _MOST_BITS:
+            terms = log_ndtr(-np.sqrt(self._weights) / self.sigma)
+            return math.exp(min(0.0, float(np.logaddexp.reduce(terms))))
+        nearest = float(log_ndtr(-math.sqrt(2.0 ** (self.m - self.r)) / self.sigma))
+        return math.exp(min(0.0, math.log(2**self.n_bits - 1) + nearest))
 
     @property
     def _is_exact(self) -> bool:
@@ -233,10 +251,13 @@ class ReedMuller(SampledSource):
         ``log(1 + U)^2 <= 2.19 sqrt(U)``, and the mean of the root of a likelihood ratio of two
         words at distance D is ``exp(-D^2/(8 sigma^2))``: a sum over the words by their weight.
         """
-        cosets = self._cosets
-        inner = np.abs(_hadamard(cosets)).ravel()
-        exponents = np.concatenate([self.dim - inner, self.dim + inner]) / (4.0 * self.sigma**2)
-        return _OVERLAP * float(np.exp(-np.sort(exponents)[1:]).sum())  # but for the word itself
+        return _OVERLAP * float(np.exp(-self._weights / (2.0 * self.sigma**2)).sum())
+
+    @property
+    def _weights(self) -> NDArray[np.float64]:
+        """How many places each word but the first differs in from it, ascending; not for r = 0."""
+        inner = np.abs(_hadamard(self._cosets)).ravel()
+        return np.sort(0.5 * np.concatenate([self.dim - inner, self.dim + inner]))[1:]
 
     def _cube_ratio(self, noise: NDArray[np.float64]) -> NDArray[np.float64]:
         exponents = -2.0 * (1.0 + self.sigma * noise) / self.sigma**2

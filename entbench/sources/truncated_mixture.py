@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
 from entbench.sources._panels import panel_nodes, steps
-from entbench.sources._product import chi_square_of_product, log_ndtr_difference
+from entbench.sources._product import chi_square_of_product, log_ndtr_difference, weighted_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,6 +119,7 @@ class TruncatedMixture(Source):
             subgaussian_constant=1.0,
             mutual_information=self.d * information,
             chi_square_information=chi_square_of_product(chi_square, self.d),
+            second_moment=self.d * self._axis.second_moment(),
         )
 
     @cached_property
@@ -192,6 +193,15 @@ class _Axis:
         narrow = self.log_density(x, self.sigma / math.sqrt(2.0))
         ratio = np.exp(narrow - self.log_density(x, self.sigma))
         return float(weights @ ratio) / (math.sqrt(math.pi) * self.sigma) - 1.0
+
+    def second_moment(self) -> float:
+        """Return E S_1^2 as a mean over the depth, whose terms are positive.
+
+        The closed form ``1 + tau^2 - 2 tau sqrt(2/pi) / erf(sqrt(2)/tau)`` cancels for wide tau.
+        """
+        x, weights = panel_nodes(steps(0.0, min(2.0, _REACH * self.tau), self.tau))
+        weights = weights * np.exp(-0.5 * (x / self.tau) ** 2)
+        return weighted_sum(weights, (1.0 - x) ** 2) / float(weights.sum())
 
     def _landmarks(self) -> NDArray[np.float64]:
         """Return the depths where the density changes scale, from outside to the innermost."""

@@ -78,6 +78,10 @@ class UniformCube(ProductSource):
     def _subgaussian_constant(self) -> float:
         return 1.0 / math.sqrt(3.0)
 
+    @property
+    def _second_moment(self) -> float:
+        return 1.0 / 3.0
+
     @cached_property
     def _axis(self) -> _Axis:
         return _Axis(1.0 / self.sigma)

@@ -11,7 +11,6 @@ from scipy.stats import chisquare
 
 from entbench import Source
 from entbench.mixture import GaussianMixture
-from entbench.sources import PAMChannel
 from entbench.sources.constellations import BPSK, PAM, QAM
 from entbench.sources.grid import UniformGrid
 from entbench.sources.psk import PSK
@@ -75,10 +74,7 @@ def test_bpsk_chi_square_information_is_that_of_the_tanh(sigma: float) -> None:
 
 
 @pytest.mark.parametrize(("k", "sigma"), [(2, 0.5), (4, 0.25), (13, 0.02), (64, 0.5), (300, 0.01)])
-def test_pam_agrees_with_its_channel(k: int, sigma: float) -> None:
-    """`PAMChannel` integrates cell by cell with code of its own."""
-    channel = PAMChannel(k, 1, sigma).reference()
-    assert PAM(k, sigma).facts().mutual_information == pytest.approx(channel.value, abs=5e-14)
+def test_pam_is_a_grid_with_its_ends(k: int, sigma: float) -> None:
     ends = UniformGrid(1, k, sigma, ends=True)
     assert ends.reference().value == PAM(k, sigma).reference().value
 

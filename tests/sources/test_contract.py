@@ -87,8 +87,23 @@ def test_facts_are_consistent(name: str) -> None:
         assert reference.value - noise == pytest.approx(facts.mutual_information, abs=1e-9)
         if facts.chi_square_information is not None:
             assert facts.mutual_information <= math.log1p(facts.chi_square_information) + 1e-12
+    if facts.second_moment is not None and facts.mutual_information is not None:
+        # no law of that power tells more than the Gaussian
+        power = facts.second_moment / facts.dim
+        capacity = 0.5 * facts.dim * math.log1p(power / facts.sigma**2)
+        assert facts.mutual_information <= capacity + 1e-9
     if facts.in_unit_cube:
         assert np.abs(source.sample(10_000, np.random.default_rng(0))).max() <= 1.0
+
+
+@pytest.mark.parametrize("name", OF_PAIRS)
+def test_facts_of_pairs_are_those_of_their_signal(name: str) -> None:
+    source = make(name)
+    facts = source.facts()
+    if facts is not None:
+        assert (facts.dim, facts.sigma) == (source.dims[1], source.sigma)
+        # Y depends on X through S alone, and S is known from X
+        assert source.reference().value == pytest.approx(facts.mutual_information, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
