@@ -117,7 +117,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Case:
-    """A source of a run, with what is known of it; pairs have no facts."""
+    """A source of a run, with what is known of it; None where nothing is."""
 
     source: Spec
     reference: Reference
@@ -172,6 +172,8 @@ class SuiteRun:
         Cells computed in this run; the others were in the store.
     notes : tuple of str
         What the plan had to say.
+    tables : tuple of str
+        What the suite asks the report for beside the table of its rows.
     """
 
     suite: str
@@ -183,6 +185,7 @@ class SuiteRun:
     info: RunInfo
     computed: int
     notes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 def digest(value: Any) -> str:

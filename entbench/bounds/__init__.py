@@ -19,6 +19,7 @@ from entbench.bounds._minimax import (
     theorem_2_exponent_bounds,
     theorem_3_gap,
     theorem_3_log_rate,
+    two_point_risk_bound,
 )
 from entbench.bounds._monte_carlo import (
     monte_carlo_mse_bound,
@@ -27,6 +28,7 @@ from entbench.bounds._monte_carlo import (
     monte_carlo_mse_theorem_7_moment,
 )
 from entbench.bounds._plug_in import (
+    count_entropy_deviation,
     cross_entropy_deviation,
     cube_chi_square_information,
     cube_l1_bound,
@@ -59,6 +61,7 @@ from entbench.bounds._subgaussian import (
     subgaussian_wasserstein_bound,
 )
 from entbench.bounds._theorem_6 import (
+    fano_bias_bound,
     theorem_6_bias_bound,
     theorem_6_cells,
     theorem_6_log_samples,
@@ -68,10 +71,12 @@ from entbench.bounds._theorem_6 import (
 
 __all__ = [
     "binary_entropy",
+    "count_entropy_deviation",
     "cross_entropy_deviation",
     "cube_chi_square_information",
     "cube_l1_bound",
     "cube_subgaussian_constant",
+    "fano_bias_bound",
     "gaussian_chi_square_information",
     "information_risk_bound",
     "is_vacuous",
@@ -108,6 +113,7 @@ __all__ = [
     "trivial_range",
     "tv_shift_bound",
     "tv_shift_printed",
+    "two_point_risk_bound",
     "uniform_values_bias_bound",
     "wasserstein_entropy_shift",
     "wasserstein_shift_bound",

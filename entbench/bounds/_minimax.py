@@ -61,6 +61,43 @@ def minimax_risk_bound(n: int, dim: int, sigma: float) -> float:
     return best if best > dim * _AXIS_ERROR else 0.0
 
 
+def two_point_risk_bound(n: int, dim: int, sigma: float, k: int, points: int) -> float:
+    """Return a lower bound on an estimator's larger risk on two laws that few samples leave alike.
+
+    ``(1/2) [log(k^dim / j) - dim H(k)]_+ [1 - n (n - 1)/(2 j)]_+``: S uniform on the grid of k^dim
+    points, ends included, or on `points` = j of them chosen at random, over whose choice the second
+    risk is a mean. `minimax_risk_bound` is its maximum over k and j.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples of S.
+    dim : int
+        Dimension.
+    sigma : float
+        Standard deviation of the noise.
+    k : int
+        Points of the grid along each axis, 2 to 200.
+    points : int
+        How many of them the second law has.
+
+    Returns
+    -------
+    float
+        In nats, at least 0; every estimator's.
+
+    Notes
+    -----
+    Proved for every n; see `minimax_risk_bound`. Not in the papers.
+    """
+    n, dim, sigma = check_setting(n, dim, sigma)
+    k = check_integer("k", k, minimum=2, maximum=MAX_POINTS)
+    points = check_integer("points", points, minimum=1)
+    pairs = 0.5 * n * (n - 1)
+    gap = dim * (math.log(k) - _equivocation(k, sigma) - _AXIS_ERROR) - math.log(points)
+    return 0.5 * max(0.0, gap) * max(0.0, 1.0 - pairs / points)
+
+
 def theorem_2_exponent_bounds(sigma: float) -> tuple[float, float]:
     """Return bounds on the exponent gamma of Theorem 2, in bits per axis.
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import ndtr
+from scipy.special import gammaln, ndtr, xlogy
 
 from entbench._validation import check_integer
 from entbench.bounds._arguments import (
@@ -254,6 +254,48 @@ def uniform_values_bias_bound(n: int, mutual_information: float, log_values: flo
     """
     n = check_integer("n", n, minimum=1)
     return max(0.0, mutual_information - _expected_count_entropy(n, log_values))
+
+
+def count_entropy_deviation(n: int, log_values: float) -> float:
+    """Return about the standard deviation of the entropy of the counts of n samples.
+
+    ``sqrt(m E r(c)^2) / n`` with c ~ Poisson(n/m) and r what a straight line through c leaves of
+    ``c log c``: counts are Poisson variables, but for their sum, which is n.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    log_values : float
+        log m, of how many values S has, all equally likely.
+
+    Returns
+    -------
+    float
+        In nats. It is what `uniform_values_bias_bound` scatters by from one draw of the samples to
+        the next: a few draws without a repeated value show none of it.
+
+    Notes
+    -----
+    Exact as n and m grow; for few values too large by ``sqrt(m/(m - 1))``. Holst, "Asymptotic
+    normality and efficiency for certain goodness-of-fit tests", Biometrika 59 (1972) (recalled,
+    checked against draws).
+    """
+    n = check_integer("n", n, minimum=1)
+    log_cells = check_not_negative("log_values", log_values)
+    mean = math.exp(math.log(n) - log_cells)
+    if log_cells == 0.0:
+        return 0.0
+    if mean > _LARGE_COUNT:
+        return math.exp(0.5 * (log_cells - math.log(2.0))) / n
+    width = 40.0 + 12.0 * math.sqrt(mean)
+    counts = np.arange(max(0, math.floor(mean - width)), math.ceil(mean + width) + 1.0)
+    pmf = np.exp(xlogy(counts, mean) - mean - gammaln(counts + 1.0))
+    # a straight line more or less makes no difference, and this one keeps the numbers small
+    values = xlogy(counts, counts / mean) - (counts - mean)
+    slope = float(pmf @ (values * (counts - mean))) / mean
+    rest = values - float(pmf @ values) - slope * (counts - mean)
+    return math.exp(0.5 * log_cells) * math.sqrt(float(pmf @ rest**2)) / n
 
 
 def _expected_count_entropy(n: int, log_cells: float) -> float:

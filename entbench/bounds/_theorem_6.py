@@ -126,6 +126,43 @@ def theorem_6_bias_bound(
     return _log_cells(dim, sigma, epsilon, grid) - math.log(n)
 
 
+def fano_bias_bound(n: int, log_values: float, decoding_error: float) -> float:
+    """Return a lower bound on ``h - E h_SP`` for S uniform on finitely many values.
+
+    ``(1 - epsilon) log m - H_b(epsilon) - log n``: Theorem 6 for the source itself, epsilon the
+    probability that its m values are mistaken.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples of S.
+    log_values : float
+        log m, of how many values S has, all equally likely.
+    decoding_error : float
+        Epsilon, or a bound on it: the probability that S is not found from S+Z.
+
+    Returns
+    -------
+    float
+        In nats. Negative values say nothing: the bias is never negative.
+
+    Notes
+    -----
+    Proved, as `theorem_6_bias_bound`: with a bound in place of epsilon the value is smaller, or not
+    positive. `uniform_values_bias_bound` is sharper where I(S; S+Z) is known.
+
+    References
+    ----------
+    Goldfeld et al. (2019), supplement, Theorem 6, its proof.
+    """
+    n = check_integer("n", n, minimum=1)
+    log_values = check_not_negative("log_values", log_values)
+    epsilon = check_not_negative("decoding_error", decoding_error)
+    if epsilon > 1.0:
+        raise ValueError(f"`decoding_error` must be a probability; got {decoding_error!r}.")
+    return (1.0 - epsilon) * log_values - binary_entropy(epsilon) - math.log(n)
+
+
 def theorem_6_log_samples(
     delta: float, dim: int, sigma: float, epsilon: float | None = None, grid: Grid = "centres"
 ) -> float:

@@ -37,7 +37,7 @@ def _complete_tokens(
     given = [token for token in context.params.get("tokens") or () if "=" not in token]
     try:
         chosen = load_suite(given[0] if given else _DEFAULT)
-        keys = [f"{key}=" for key in ("n", *chosen.source_parameters)]
+        keys = [f"{key}=" for key in chosen.keys]
     except (ValueError, OSError):
         keys = []
     names = [] if given else _registry.suites.names()
@@ -89,9 +89,9 @@ def suite(
 ) -> None:
     """Run a suite: source x estimators x n x trials.
 
-    NAME is a registered suite or the path of a TOML file; truncated-mixture by default. KEY is n
-    or a parameter of the suite's source; VALUE a number, a list 100,1000 or a sweep 1e2:1e5:log7
-    (or 0:1:lin5).
+    NAME is a registered suite or the path of a TOML file; truncated-mixture by default. KEY is n,
+    or a parameter of the suite's source, or error where the suite has one; VALUE a number, a list
+    100,1000 or a sweep 1e2:1e5:log7 (or 0:1:lin5).
 
     Finished cells are stored as they come; running again computes only what is missing. Exit code
     0: done; 1: a check was violated or cells failed; 2: wrong usage.
@@ -101,8 +101,7 @@ def suite(
 
     added = load_plugins(plugins)
     wanted = _wanted(tokens, estimators, trials, seed, added)
-    report.check_names(wanted.checks, report.CHECKS, "check")
-    report.check_names(wanted.figures, report.FIGURE_NAMES, "figure")
+    report.check_requests(wanted.checks, wanted.figures, wanted.tables, wanted.error)
     if out is not None and not dry_run:
         report.check_folder(out)
     path = store if store is not None else default_path()

@@ -1,16 +1,17 @@
 """Tables, files and figures, from the records of a run alone."""
 
+from entbench.report._checks import CHECKS, Check
 from entbench.report._files import check_folder, write_files
 from entbench.report._render import FORMATS, Format, Printout, Screen, Table, render
+from entbench.report._requests import FIGURE_NAMES, check_requests
 from entbench.report._suite import Summary, suite_data, suite_printout, summarise
-from entbench.report._theory import CHECKS, Check, check_names
-
-FIGURE_NAMES = ("error-vs-n", "estimate-vs-parameter")
+from entbench.report._tables import TABLES
 
 __all__ = [
     "CHECKS",
     "FIGURE_NAMES",
     "FORMATS",
+    "TABLES",
     "Check",
     "Format",
     "Printout",
@@ -18,7 +19,7 @@ __all__ = [
     "Summary",
     "Table",
     "check_folder",
-    "check_names",
+    "check_requests",
     "render",
     "suite_data",
     "suite_printout",

@@ -39,9 +39,11 @@ class Table:
         Whether a terminal shows a gap where the first column changes.
     aside : int
         How many columns, from the right, a narrow terminal may show as a table of their own,
-        under the first two columns again and without the rows that are empty there.
+        under the first columns again and without the rows that are empty there.
     aside_title : str
         The line above that table.
+    key : int
+        How many columns, from the left, that table has again.
     """
 
     headers: tuple[str, ...]
@@ -51,6 +53,7 @@ class Table:
     gaps: bool = True
     aside: int = 0
     aside_title: str = ""
+    key: int = 2
 
     @property
     def width(self) -> int:
@@ -66,8 +69,8 @@ class Table:
         )
         aside = replace(
             self,
-            headers=(*self.headers[:2], *self.headers[kept:]),
-            rows=[(*row[:2], *row[kept:]) for row in self.rows if any(row[kept:])],
+            headers=(*self.headers[: self.key], *self.headers[kept:]),
+            rows=[(*row[: self.key], *row[kept:]) for row in self.rows if any(row[kept:])],
             title=self.aside_title,
             aside=0,
         )

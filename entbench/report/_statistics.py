@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from entbench._records import Case, Record, Spec, SuiteRun
@@ -29,6 +29,8 @@ class Row:
         Samples; trials asked for; trials that failed.
     errors : ndarray of shape (trials - failed,)
         Estimate minus reference, in nats.
+    standard_errors : ndarray of shape (trials - failed,)
+        What the estimator said of its numerical error given the samples, in nats; NaN if nothing.
     mean, bias, mae, rmse : float or None
         Mean estimate, mean error, mean absolute and root mean square error, in nats; None where
         every trial failed.
@@ -49,6 +51,7 @@ class Row:
     trials: int
     failed: int
     errors: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
     mean: float | None
     bias: float | None
     bias_ci: Interval | None
@@ -62,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Slope:
-    """Slope of log mean absolute error over log n, with a 95 % confidence interval."""
+    """Slope of a line, of log mean absolute error over log n, with a 95 % confidence interval."""
 
     slope: float
     ci: Interval
@@ -93,33 +96,57 @@ def slope_of(rows: Sequence[Row]) -> Slope | None:
     usable = [row for row in rows if row.mae and len(row.errors) > 1 and not row.at_reference_floor]
     if len(usable) < 2:
         return None
-    log_n = np.log([row.n for row in usable])
-    log_mae = np.log([row.mae for row in usable if row.mae])
-    centred = log_n - log_n.mean()
-    weights = centred / (centred @ centred)
-    parts = np.array(
-        [
-            (weight * _standard_error(np.abs(row.errors)) / row.mae) ** 2
-            for weight, row in zip(weights, usable, strict=True)
-            if row.mae
-        ]
+    return line_through(
+        [math.log(row.n) for row in usable],
+        [math.log(row.mae) for row in usable if row.mae],
+        [_standard_error(np.abs(row.errors)) / row.mae for row in usable if row.mae],
+        [len(row.errors) - 1 for row in usable],
     )
-    freedom = np.array([len(row.errors) - 1 for row in usable])
-    variance = float(parts.sum())
-    slope = float(weights @ log_mae)
-    if variance == 0.0:
-        return Slope(slope, (slope, slope))
-    half = _quantile(variance**2 / float((parts**2 / freedom).sum())) * math.sqrt(variance)
+
+
+def line_through(
+    x: Sequence[float], y: Sequence[float], errors: Sequence[float], freedom: Sequence[float]
+) -> Slope:
+    """Return the least-squares slope of y over x; see `slope_of` for its interval.
+
+    Parameters
+    ----------
+    x, y : sequences of float
+        The points, at least two different x.
+    errors, freedom : sequences of float
+        Standard error of each y, independent of each other, and its degrees of freedom.
+    """
+    centred = np.asarray(x) - np.mean(x)
+    weights = centred / (centred @ centred)
+    slope = float(weights @ np.asarray(y))
+    half = half_width((weights * np.asarray(errors)) ** 2, freedom)
     return Slope(slope, (slope - half, slope + half))
 
 
+def half_width(variances: ArrayLike, freedom: ArrayLike) -> float:
+    """Return half a 95 % interval of a sum, by Welch's and Satterthwaite's degrees of freedom."""
+    parts, free = np.asarray(variances, np.float64), np.asarray(freedom, np.float64)
+    total = float(parts.sum())
+    if total == 0.0:
+        return 0.0
+    return _quantile(total**2 / float((parts**2 / free).sum())) * math.sqrt(total)
+
+
 def mean_interval(
-    values: NDArray[np.float64], extra: float = 0.0, confidence: float = _CONFIDENCE
+    values: NDArray[np.float64],
+    extra: float = 0.0,
+    confidence: float = _CONFIDENCE,
+    deviation: float = 0.0,
 ) -> Interval | None:
-    """Return Student's t interval for the mean of `values`, widened by `extra` on both sides."""
+    """Return Student's t interval for the mean of `values`, widened by `extra` on both sides.
+
+    `deviation` is a standard deviation that the values are known to have at least, which few of
+    them need not show.
+    """
     if len(values) < 2:
         return None
-    half = _quantile(len(values) - 1, confidence) * _standard_error(values) + extra
+    error = max(_standard_error(values), deviation / math.sqrt(len(values)))
+    half = _quantile(len(values) - 1, confidence) * error + extra
     mean = float(values.mean())
     return mean - half, mean + half
 
@@ -140,6 +167,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         trials=len(group),
         failed=len(group) - len(good),
         errors=errors,
+        standard_errors=np.array([record.standard_error for record in good], dtype=np.float64),
         mean=float(values.mean()) if good else None,
         bias=float(errors.mean()) if good else None,
         bias_ci=mean_interval(errors, floor),

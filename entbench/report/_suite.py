@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
+from entbench.report._checks import CHECKS, Check, Status, run_check
+from entbench.report._format import finite_or_none, number, with_error
 from entbench.report._rates import RECALLED, Rate, rate_of
 from entbench.report._render import Printout, Table
 from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
-from entbench.report._theory import Check, RowBounds, bounds_for, run_check
+from entbench.report._tables import TABLES, Section
+from entbench.report._theorems import STANDARD, THEOREMS, RowBounds, bounds_for
 
-_BOUND_HEADERS = {
-    "bias_lower": "|bias| ≥",
-    "bias_upper": "|bias| ≤",
-    "risk_upper": "MAE ≤",
-    "worst_case_bias_lower": "worst |bias| ≥",
-}
 _MAX_NOTES = 5
+_MARKS: dict[Status, str] = {
+    "holds": "✓ check",
+    "violated": "✗ check VIOLATED",
+    "vacuous": "○ check vacuous",
+    "not applicable": "- check not applicable",
+}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A run in numbers: rows, bounds, slopes and the rates beside them, and checks."""
+    """A run in numbers.
+
+    Attributes
+    ----------
+    run : SuiteRun
+        What it is of.
+    rows : tuple of Row
+        The table.
+    theorems : tuple of str
+        Which theorems stand beside it.
+    bounds : tuple of RowBounds
+        What they say of each row.
+    slopes, rates : mappings by curve
+        Fitted, and as theory has them.
+    sections : tuple of Section
+        The tables that the suite asks for beside that of its rows.
+    checks : tuple of Check
+        What the suite checks.
+    """
 
     run: SuiteRun
     rows: tuple[Row, ...]
+    theorems: tuple[str, ...]
     bounds: tuple[RowBounds, ...]
     slopes: Mapping[str, Slope]
     rates: Mapping[str, Rate]
+    sections: tuple[Section, ...]
     checks: tuple[Check, ...]
 
     @property
@@ -58,14 +81,23 @@ def summarise(run: SuiteRun) -> Summary:
     for row in rows:
         curves.setdefault(f"{row.estimator.label}{_setting(row.source, run)}", []).append(row)
     slopes = {name: slope for name, curve in curves.items() if (slope := slope_of(curve))}
+    theorems = _theorems(run)
     return Summary(
         run=run,
         rows=tuple(rows),
-        bounds=tuple(bounds_for(row, facts[row.source]) for row in rows),
+        theorems=theorems,
+        bounds=tuple(bounds_for(row, facts[row.source], theorems) for row in rows),
         slopes=slopes,
         rates=_rates({name: curves[name] for name in slopes}, facts),
-        checks=tuple(run_check(name, rows, facts) for name in run.checks),
+        sections=tuple(TABLES[name](rows, run) for name in run.tables),
+        checks=tuple(run_check(name, rows, run.cases) for name in run.checks),
     )
+
+
+def _theorems(run: SuiteRun) -> tuple[str, ...]:
+    """Return those of every table, and those that the suite's checks compare with."""
+    checked = {name for check in run.checks for name in CHECKS[check].theorems}
+    return tuple(name for name in THEOREMS if name in checked or name in STANDARD)
 
 
 def _rates(
@@ -123,7 +155,8 @@ def suite_data(summary: Summary) -> dict[str, Any]:
             }
             for name, slope in summary.slopes.items()
         },
-        "checks": [asdict(check) for check in summary.checks],
+        **({"tables": {s.name: s.records for s in summary.sections}} if summary.sections else {}),
+        "checks": [{**asdict(check), "holds": check.holds} for check in summary.checks],
         "run": {**info, "computed": run.computed, "cells": len(run.records)},
     }
 
@@ -148,7 +181,7 @@ def _source_data(source: Spec) -> dict[str, Any]:
 
 def _row_data(summary: Summary, i: int) -> dict[str, Any]:
     row, theory = summary.rows[i], summary.bounds[i]
-    bounds: dict[str, Any] = {name: _finite_or_none(v) for name, v in theory.values.items()}
+    bounds: dict[str, Any] = {name: finite_or_none(v) for name, v in theory.values.items()}
     if bounds:
         bounds["vacuous"] = sorted(theory.vacuous)
     return {
@@ -180,9 +213,9 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
             flat[f"{name}_low"], flat[f"{name}_high"] = value or (None, None)
         else:
             flat[name] = value
-    for name in _BOUND_HEADERS:
+    for name in summary.theorems:
         bound = theory.values.get(name)
-        flat[name] = "vacuous" if name in theory.vacuous else _finite_or_none(bound)
+        flat[name] = "vacuous" if name in theory.vacuous else finite_or_none(bound)
     case = next(case for case in summary.run.cases if case.source == row.source)
     flat["reference"], flat["reference_error"] = case.reference.value, case.reference.error
     return flat
@@ -190,42 +223,48 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
 
 def _tables(summary: Summary) -> list[Table]:
     tables = [_case_table(summary, case) for case in summary.run.cases]
-    return [*tables, _slope_table(summary)] if summary.slopes else tables
+    if summary.slopes:
+        tables.append(_slope_table(summary))
+    return [*tables, *(table for section in summary.sections for table in section.tables)]
 
 
 def _case_table(summary: Summary, case: Case) -> Table:
+    """Return the rows of a source, with a column for each theorem that says something of it."""
     chosen = [i for i, row in enumerate(summary.rows) if row.source == case.source]
-    table = Table(
-        headers=("estimator", "n", "bias", "MAE", "RMSE", "seconds", *_BOUND_HEADERS.values()),
-        rows=[_cells(summary.rows[i], summary.bounds[i]) for i in chosen],
+    known = {name for i in chosen for name in summary.bounds[i].values}
+    theorems = [name for name in summary.theorems if name in known]
+    return Table(
+        headers=(
+            *("estimator", "n", "bias", "MAE", "RMSE", "seconds"),
+            *(THEOREMS[name].header for name in theorems),
+        ),
+        rows=[_cells(summary.rows[i], summary.bounds[i], theorems) for i in chosen],
         title=_case_title(case),
-        aside=len(_BOUND_HEADERS),
+        aside=len(theorems),
         aside_title="theory beside the data",
     )
-    bounded = any(summary.bounds[i].values for i in chosen)
-    return table if bounded else table.split()[0]
 
 
-def _cells(row: Row, theory: RowBounds) -> tuple[str, ...]:
-    mae = "at reference floor" if row.at_reference_floor else _with_error(row.mae, row.mae_ci)
+def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, ...]:
+    mae = "at reference floor" if row.at_reference_floor else with_error(row.mae, row.mae_ci)
     estimator = row.estimator.label
     if row.failed:
         estimator += f" ✗ {row.failed}/{row.trials}"
     return (
         estimator,
         f"{row.n}",
-        _with_error(row.bias, row.bias_ci),
+        with_error(row.bias, row.bias_ci),
         mae,
-        _number(row.rmse),
-        _number(row.seconds),
-        *(_bound(theory, name) for name in _BOUND_HEADERS),
+        number(row.rmse),
+        number(row.seconds),
+        *(_bound(theory, name) for name in theorems),
     )
 
 
 def _bound(theory: RowBounds, name: str) -> str:
     if name not in theory.values:
         return ""
-    return "vacuous" if name in theory.vacuous else _number(theory.values[name])
+    return "vacuous" if name in theory.vacuous else number(theory.values[name])
 
 
 def _case_title(case: Case) -> str:
@@ -286,40 +325,8 @@ def _failure_notes(run: SuiteRun) -> list[str]:
 
 
 def _check_notes(summary: Summary) -> list[str]:
-    marks = {True: "✓ check", False: "✗ check VIOLATED", None: "- check not applicable"}
-    return [f"{marks[c.holds]} {c.name}: {c.detail}" for c in summary.checks]
-
-
-def _with_error(value: float | None, interval: Interval | None) -> str:
-    """Return ``value ± half width``, both to two digits of the half width."""
-    if value is None:
-        return "-"
-    if interval is None:
-        return _number(value)
-    # an interval cut off at 0 keeps its upper half
-    half = interval[1] - value
-    if half <= 0.0:
-        return _number(value)
-    decimals = 1 - math.floor(math.log10(half))
-    if decimals > 7:
-        return f"{value:.6g} ± {half:.1e}"
-    return f"{value:.{max(decimals, 0)}f} ± {half:.{max(decimals, 0)}f}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    if value == 0.0:
-        return "0"
-    if 1e-4 <= abs(value) < 1e5:
-        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
-    return f"{value:.1e}"
+    return [f"{_MARKS[check.status]} {check.name}: {check.detail}" for check in summary.checks]
 
 
 def _list(interval: Interval | None) -> list[float] | None:
     return list(interval) if interval else None
-
-
-def _finite_or_none(value: float | None) -> float | None:
-    """Return `value`, or None for what JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None

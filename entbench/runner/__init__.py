@@ -154,6 +154,7 @@ def run_plan(
         cases=plan.cases,
         records=tuple(records[cell.key] for cell in plan.cells),
         checks=plan.suite.checks,
+        tables=plan.suite.tables,
         figures=plan.suite.figures,
         info=info,
         computed=len(missing),

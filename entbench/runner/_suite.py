@@ -12,7 +12,7 @@ from typing import Any
 from entbench import _registry
 from entbench._base import parameters_of
 from entbench._records import Scalar
-from entbench._validation import check_integer, unknown_name
+from entbench._validation import check_integer, check_positive, unknown_name
 from entbench.runner._grammar import parse_named, parse_sizes, parse_values, sample_sizes
 
 _KEYS = {
@@ -24,6 +24,8 @@ _KEYS = {
     "seed": int,
     "checks": list,
     "figures": list,
+    "tables": list,
+    "error": (int, float),
     "max_n": dict,
 }
 _REQUIRED = ("source", "estimators", "n")
@@ -50,6 +52,10 @@ class Suite:
         What the report is asked for.
     max_n : mapping of str to int
         The largest n for estimators that take too long beyond, by registry name.
+    tables : tuple of str
+        What the report is asked for beside the table of errors.
+    error : float or None
+        In nats, where a table asks what it takes to reach an error.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Suite:
     checks: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     max_n: Mapping[str, int] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
+    error: float | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -71,7 +79,14 @@ class Suite:
             for name, grid in self.sources
         ]
         sources = described[0] if len(described) == 1 else {"sources": described}
-        return {**sources, "n": list(self.n), "trials": self.trials}
+        asked = {} if self.error is None else {"error": self.error}
+        return {**sources, "n": list(self.n), "trials": self.trials, **asked}
+
+    @property
+    def keys(self) -> list[str]:
+        """Return what a user can set."""
+        asked = [] if self.error is None else ["error"]
+        return ["n", *asked, *self.source_parameters]
 
     @property
     def source_parameters(self) -> list[str]:
@@ -113,8 +128,9 @@ def override(
     suite : Suite
         As loaded.
     params : mapping
-        ``n`` and source parameters: numbers, sequences of them for a sweep, or text in the grammar
-        of the command line. A parameter goes to every source that takes it.
+        ``n``, ``error`` where the suite has one, and source parameters: numbers, sequences of them
+        for a sweep, or text in the grammar of the command line. A parameter goes to every source
+        that takes it.
     estimators : sequence of str
         In place of the suite's own, each like ``kl`` or ``kl[k=3]``.
     trials, seed : int, optional
@@ -123,17 +139,19 @@ def override(
     Raises
     ------
     ValueError
-        If a key is neither ``n`` nor a parameter of the source, or a value is no good.
+        If a key is none of these, or a value is no good.
     """
-    known = ["n", *suite.source_parameters]
+    known = suite.keys
     given: dict[str, tuple[Any, ...]] = {}
-    sizes = suite.n
+    sizes, error = suite.n, suite.error
     for key, value in params.items():
         if key not in known:
             raise ValueError(_unknown_key(key, suite.name, known))
         values = _values(key, value)
         if key == "n":
             sizes = sample_sizes(values)
+        elif key == "error":
+            error = _one_error(values)
         else:
             given[key] = values
     return replace(
@@ -143,7 +161,14 @@ def override(
         estimators=tuple(map(parse_named, estimators)) or suite.estimators,
         trials=suite.trials if trials is None else check_integer("trials", trials, minimum=1),
         seed=suite.seed if seed is None else check_integer("seed", seed, minimum=0),
+        error=error,
     )
+
+
+def _one_error(values: tuple[Any, ...]) -> float:
+    if len(values) > 1:
+        raise ValueError(f"`error` must be one number; got {len(values)}.")
+    return check_positive("error", values[0])
 
 
 def _with(
@@ -202,6 +227,8 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         seed=check_integer("seed", table.get("seed", 0), minimum=0),
         checks=tuple(map(str, table.get("checks", ()))),
         figures=tuple(map(str, table.get("figures", ()))),
+        tables=tuple(map(str, table.get("tables", ()))),
+        error=check_positive("error", table["error"]) if "error" in table else None,
         max_n={
             _registry.estimators.entry(estimator).name: check_integer(f"max_n.{estimator}", n, 2)
             for estimator, n in table.get("max_n", {}).items()

@@ -114,3 +114,21 @@ def test_theorem_3_rate() -> None:
     assert bounds.theorem_3_gap(5, 1e-6) == 0.0
     with pytest.raises(ValueError, match="`eta` must be"):
         bounds.theorem_3_log_rate(10, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(("n", "dim", "sigma"), [(10, 10, 0.1), (100, 10, 0.1), (10, 8, 0.5)])
+def test_the_bound_is_the_best_of_its_pairs(n: int, dim: int, sigma: float) -> None:
+    best = max(
+        bounds.two_point_risk_bound(n, dim, sigma, k, points)
+        for k in range(2, 12)
+        for points in np.unique(np.geomspace(1, 1e6, 4000).astype(int))
+    )
+    assert best == pytest.approx(bounds.minimax_risk_bound(n, dim, sigma), rel=1e-3)
+    assert best <= bounds.minimax_risk_bound(n, dim, sigma) + 1e-9
+
+
+def test_pairs_that_repeats_tell_apart_say_nothing() -> None:
+    assert bounds.two_point_risk_bound(16, 10, 0.1, 8, 100) == 0.0
+    assert bounds.two_point_risk_bound(2, 1, 0.1, 2, 3) == 0.0  # more points than the grid has
+    with pytest.raises(ValueError, match="`k`"):
+        bounds.two_point_risk_bound(10, 10, 0.1, 1, 100)

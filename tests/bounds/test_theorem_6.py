@@ -98,3 +98,27 @@ def test_epsilon_outside_its_range_is_refused() -> None:
         bounds.theorem_6_witness(1)
     with pytest.raises(ValueError, match="`grid` must be one of"):
         bounds.theorem_6_bias_bound(2, 1, 0.1, grid="edges")
+
+
+@pytest.mark.parametrize(("n", "dim", "epsilon"), [(2, 1, 0.01), (50, 5, 0.01), (1000, 20, 0.3)])
+def test_fano_for_the_witness_is_the_theorem(n: int, dim: int, epsilon: float) -> None:
+    k = bounds.theorem_6_cells(dim, 0.1, epsilon)
+    value = bounds.fano_bias_bound(n, dim * math.log(k), epsilon)
+    assert value == pytest.approx(bounds.theorem_6_bias_bound(n, dim, 0.1, epsilon), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 5, 16])
+@pytest.mark.parametrize("sigma", [0.05, 0.2, 1.0, 5.0])
+def test_fano_is_below_the_sharper_bound(k: int, sigma: float) -> None:
+    """Whatever the noise: I(S; S+Z) of k amplitudes by quadrature in place of Fano's inequality."""
+    error = 2 * float(norm.sf(1 / ((k - 1) * sigma)))
+    information = bounds.pam_information(k, sigma)
+    for n in (1, 2, 10):
+        fano = bounds.fano_bias_bound(n, math.log(k), error)
+        assert fano <= information - math.log(n) + 1e-10
+        assert max(fano, 0) <= bounds.uniform_values_bias_bound(n, information, math.log(k)) + 1e-10
+
+
+def test_a_probability_above_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="`decoding_error` must be a probability; got 1.5"):
+        bounds.fano_bias_bound(10, 1.0, 1.5)

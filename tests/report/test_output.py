@@ -5,24 +5,26 @@ import io
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from entbench import run_suite
+from entbench import _registry, run_suite
 from entbench.report import (
-    CHECKS,
     FIGURE_NAMES,
     Printout,
     Screen,
     Table,
     check_folder,
+    check_requests,
     render,
     suite_printout,
     summarise,
     write_files,
 )
-from entbench.report._figures import FIGURES
-from entbench.report._suite import Summary, _number, _with_error
+from entbench.report._format import number, with_error
+from entbench.report._suite import Summary
+from entbench.report.figures import FIGURES
 from entbench.runner import load_suite
 
 
@@ -62,7 +64,9 @@ def test_json_has_what_was_promised(summary: Summary) -> None:
     assert bounds["bias_lower"] <= bounds["bias_upper"]
     assert bounds["vacuous"] == []
     assert set(data["slopes"]["kl"]) == {"slope", "ci", "theory"}
-    assert [check["name"] for check in data["checks"]] == list(CHECKS)
+    checks = [check["name"] for check in data["checks"]]
+    assert checks == ["plug-in-bias", "plug-in-risk", "pairwise-bounds"]
+    assert {"name", "status", "detail", "holds"} == set(data["checks"][0])
     assert {"id", "version", "seed", "python", "platform"} <= set(data["run"])
     failed = data["rows"][4]
     assert (failed["estimator"], failed["n"], failed["failed"]) == ("kl[k=30]", 20, 3)
@@ -138,7 +142,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_numbers_with_errors(
     value: float | None, interval: tuple[float, float] | None, text: str
 ) -> None:
-    assert _with_error(value, interval) == text
+    assert with_error(value, interval) == text
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_numbers_with_errors(
     ],
 )
 def test_plain_numbers(value: float, text: str) -> None:
-    assert _number(value) == text
+    assert number(value) == text
 
 
 def test_files_are_written_whole(summary: Summary, tmp_path: Path) -> None:
@@ -200,6 +204,23 @@ def test_folder_is_tried_before_the_run(tmp_path: Path) -> None:
 
 def test_suites_ask_for_what_there_is() -> None:
     assert tuple(FIGURES) == FIGURE_NAMES
-    suite = load_suite("truncated-mixture")
-    assert set(suite.checks) <= set(CHECKS)
-    assert set(suite.figures) <= set(FIGURES)
+    for name in _registry.suites.names():
+        suite = load_suite(name)
+        assert suite.checks
+        assert suite.figures
+        check_requests(suite.checks, suite.figures, suite.tables, suite.error)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ((["plug-in"], [], [], None), "check 'plug-in'"),
+        (([], ["error"], [], None), "figure 'error'"),
+        (([], [], ["leader"], None), "table 'leader'"),
+        (([], [], ["samples-for-error"], None), "table 'samples-for-error' needs `error`"),
+        (([], ["samples-vs-dimension"], [], None), "figure .* needs `error`, in nats"),
+    ],
+)
+def test_requests_are_refused_before_the_run(asked: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_requests(*asked)

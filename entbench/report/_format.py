@@ -1,0 +1,41 @@
+"""Numbers as text for people, and for JSON."""
+
+from __future__ import annotations
+
+import math
+
+from entbench.report._statistics import Interval
+
+
+def with_error(value: float | None, interval: Interval | None) -> str:
+    """Return ``value ± half width``, both to two digits of the half width."""
+    if value is None:
+        return "-"
+    if interval is None:
+        return number(value)
+    # an interval cut off at 0 keeps its upper half
+    half = interval[1] - value
+    if half <= 0.0:
+        return number(value)
+    decimals = 1 - math.floor(math.log10(half))
+    if decimals > 7:
+        return f"{value:.6g} ± {half:.1e}"
+    return f"{value:.{max(decimals, 0)}f} ± {half:.{max(decimals, 0)}f}"
+
+
+def number(value: float | None) -> str:
+    """Return a number to three digits; "-" for None."""
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return f"{value:.0f}"
+    if value == 0.0:
+        return "0"
+    if 1e-4 <= abs(value) < 1e5:
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.1e}"
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return `value`, or None for what JSON cannot say."""
+    return value if value is not None and math.isfinite(value) else None

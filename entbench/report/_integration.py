@@ -1,0 +1,80 @@
+"""The error of Monte Carlo integration alone: the same samples, integrated finely beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from entbench import bounds
+from entbench._base import SourceFacts
+from entbench._records import Spec
+from entbench.report._statistics import Row, mean_interval
+
+_MONTE_CARLO, _FINE = "sp-monte-carlo", "sp"
+
+
+@dataclass(frozen=True)
+class IntegrationError:
+    """Mean squared difference of two integrals of the same mixtures, in nats^2.
+
+    Attributes
+    ----------
+    row : Row
+        Of the estimator that integrates by plain Monte Carlo.
+    draws : int
+        Points from each component, n_MC.
+    mse, low, high : float
+        Mean square over trials and its confidence limits, less the mean squared standard error of
+        the finer integral.
+    bounds : dict of str to float
+        By name: "(20)" for S in the cube, "(21)" where E |S|^2 is known, "d/(n n_MC)" always.
+    """
+
+    row: Row
+    draws: int
+    mse: float
+    low: float
+    high: float
+    bounds: Mapping[str, float]
+
+
+def integration_errors(
+    rows: Sequence[Row], facts: Mapping[Spec, SourceFacts | None], confidence: float
+) -> Iterator[IntegrationError]:
+    """Yield the error of each row of plain Monte Carlo, against `sp` on the same samples."""
+    fine = {(row.source, row.n): row for row in rows if row.estimator.name == _FINE}
+    for row in rows:
+        beside, known = fine.get((row.source, row.n)), facts[row.source]
+        if row.estimator.name != _MONTE_CARLO or beside is None or known is None:
+            continue
+        if row.failed or beside.failed:
+            continue
+        squares = (row.errors - beside.errors) ** 2
+        interval = mean_interval(squares, confidence=confidence)
+        if interval is None:
+            continue
+        own = float(np.mean(np.nan_to_num(beside.standard_errors) ** 2))
+        draws = int(dict(row.estimator.params)["draws"] or 0)
+        yield IntegrationError(
+            row,
+            draws,
+            float(squares.mean()) - own,
+            interval[0] - own,
+            interval[1] - own,
+            _bounds(row.n, draws, known),
+        )
+
+
+def _bounds(n: int, draws: int, facts: SourceFacts) -> dict[str, float]:
+    found = {"d/(n n_MC)": bounds.monte_carlo_mse_bound(n, draws, facts.dim)}
+    if facts.in_unit_cube:
+        found["(20)"] = bounds.monte_carlo_mse_theorem_7(n, draws, facts.dim, facts.sigma)
+    moment = facts.second_moment
+    if moment is not None and math.isfinite(moment):
+        found["(21)"] = bounds.monte_carlo_mse_theorem_7_moment(
+            n, draws, facts.dim, facts.sigma, moment
+        )
+    return found

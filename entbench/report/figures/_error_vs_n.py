@@ -1,0 +1,76 @@
+"""Error against n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from entbench.report._theorems import THEOREMS
+from entbench.report.figures._style import (
+    add_legend,
+    draw_bound,
+    draw_with_band,
+    dress_log_log,
+    lowest,
+    panels_for,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from entbench.report._suite import Summary
+
+_DASHES = {
+    "risk_upper": (0, (6, 2)),
+    "bias_upper": (0, (3, 2)),
+    "bias_lower": (0, (1, 1.5)),
+    "worst_case_bias_lower": (0, (5, 1.5, 1, 1.5)),
+    "theorem_6": (0, (1, 4)),
+    "theorem_4_printed": (0, (10, 3)),
+    "theorem_5_printed": (0, (10, 3, 2, 3)),
+    "subgaussian_bias": (0, (3, 1, 1, 1, 1, 1)),
+    "subgaussian_risk": (0, (8, 2, 2, 2)),
+}
+
+
+def error_vs_n(summary: Summary) -> Figure:
+    """Draw mean absolute error against n, log-log: a line per estimator, bounds dashed.
+
+    Bands are 95 % confidence intervals. One panel for each setting of the source.
+    """
+    cases = summary.run.cases
+    figure, grid = panels_for(len(cases))
+    labels = list(dict.fromkeys(row.estimator.label for row in summary.rows))
+    for axes, case in zip(grid.flat, cases, strict=False):
+        chosen = [i for i, row in enumerate(summary.rows) if row.source == case.source]
+        for position, label in enumerate(labels):
+            rows = [summary.rows[i] for i in chosen if summary.rows[i].estimator.label == label]
+            drawn = [row for row in rows if row.mae]
+            draw_with_band(
+                axes,
+                [row.n for row in drawn],
+                [row.mae for row in drawn if row.mae],
+                [row.mae_ci for row in drawn],
+                label,
+                position,
+            )
+        _draw_bounds(axes, summary, chosen)
+        title = f"{case.reference.quantity} = {case.reference.value:.6g} nats"
+        dress_log_log(axes, f"{case.source.label}\n{title}")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("mean absolute error (nats)")
+    for axes in lowest(grid, len(cases)):
+        axes.set_xlabel("samples n")
+    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    return figure
+
+
+def _draw_bounds(axes: Axes, summary: Summary, chosen: list[int]) -> None:
+    for name in summary.theorems:
+        points = {
+            float(summary.rows[i].n): summary.bounds[i].values[name]
+            for i in chosen
+            if summary.bounds[i].values.get(name, 0.0) > 0.0
+            and name not in summary.bounds[i].vacuous
+        }
+        draw_bound(axes, points, THEOREMS[name].legend, _DASHES[name])

@@ -1,0 +1,158 @@
+"""What the figures share: colours, grids, axes and the legend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+# Okabe and Ito's colours, ordered so that neighbours differ in lightness too, then two of Tol's, as
+# one suite has nine estimators; each with a marker:
+# the lines can be told apart in grey and by the colour-blind.
+STYLES = [
+    ("#0072B2", "o"),
+    ("#E69F00", "s"),
+    ("#000000", "^"),
+    ("#CC79A7", "D"),
+    ("#009E73", "v"),
+    ("#56B4E9", "P"),
+    ("#D55E00", "X"),
+    ("#7F7F7F", "*"),
+    ("#882255", "p"),
+    ("#999933", "h"),
+]
+GREY = "#555555"
+_PANEL_INCHES = 4.6
+_LEGEND_INCHES = 2.9
+
+
+def style_of(position: int) -> tuple[str, str]:
+    """Return colour and marker of a line; when all are used, colours come with other markers."""
+    count = len(STYLES)
+    return STYLES[position % count][0], STYLES[(position + position // count) % count][1]
+
+
+def panels_for(count: int) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure with a grid of that many panels and place for a legend; the rest is off."""
+    columns = min(math.ceil(math.sqrt(count)), 3)
+    lines = math.ceil(count / columns)
+    figure = Figure(
+        figsize=(_PANEL_INCHES * columns + _LEGEND_INCHES, 3.9 * lines + 0.3), layout="constrained"
+    )
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    return figure, grid
+
+
+def lowest(grid: NDArray[Any], count: int) -> Sequence[Axes]:
+    """Return the panels that have none below."""
+    columns = grid.shape[1]
+    return list(grid.flat[max(0, count - columns) : count])
+
+
+def draw_with_band(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    intervals: Sequence[tuple[float, float] | None],
+    label: str,
+    position: int,
+) -> None:
+    """Draw a line with markers and a 95 % band, if there is one at each of its points.
+
+    For logarithmic axes: a lower end of 0 has no place there, nor has an upper one of inf, and the
+    band ends a decade away. A single point has a bar.
+    """
+    color, marker = style_of(position)
+    axes.plot(
+        x,
+        y,
+        color=color,
+        marker=marker,
+        markersize=5,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        linewidth=1.4,
+        label=label,
+        zorder=3.0 - 0.01 * position,  # the first lies on top
+    )
+    ends = [interval for interval in intervals if interval is not None]
+    if not ends or len(ends) != len(x):
+        return
+    low = [max(end[0], 0.1 * value) for end, value in zip(ends, y, strict=True)]
+    high = [
+        end[1] if math.isfinite(end[1]) else 10.0 * value
+        for end, value in zip(ends, y, strict=True)
+    ]
+    if len(x) == 1:
+        axes.vlines(x, low, high, color=color, alpha=0.4, linewidth=3)
+    else:
+        axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def draw_bound(axes: Axes, points: dict[float, float], label: str, dashes: Any) -> None:
+    """Draw a theoretical line through its points, if there are any."""
+    if points:
+        x = sorted(points)
+        marker = "_" if len(x) == 1 else None
+        axes.plot(
+            x,
+            [points[key] for key in x],
+            color=GREY,
+            linestyle=dashes,
+            linewidth=1.2,
+            marker=marker,
+            label=label,
+        )
+
+
+def dress_log_log(axes: Axes, title: str) -> None:
+    """Make both axes logarithmic, and finish them."""
+    axes.set_xscale("log")
+    drawn = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.lines]
+    x = np.unique(np.concatenate(drawn)) if drawn else np.empty(0)
+    # less than a decade: no power of ten may lie within, and all between are too crowded to read
+    if len(x) > 0 and x[-1] < 10.0 * x[0]:
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+        axes.xaxis.set_minor_locator(NullLocator())
+    dress_log(axes, title)
+
+
+def dress_log(axes: Axes, title: str) -> None:
+    """Make the vertical axis logarithmic, and finish both."""
+    axes.set_yscale("log")
+    axes.set_title(title, fontsize="medium", loc="left")
+    axes.grid(which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.yaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def add_legend(figure: Figure, grid: Any, title: str) -> None:
+    """Name every line once, beside the panels."""
+    entries: dict[str, Artist] = {}
+    for axes in grid.flat:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside right upper",
+        frameon=False,
+        fontsize="small",
+        title=title,
+        title_fontsize="small",
+        alignment="left",
+    )

@@ -1,0 +1,65 @@
+"""The largest error over the sources against n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from entbench.report._worst_case import UPPER, WorstCase, worst_cases
+from entbench.report.figures._style import (
+    add_legend,
+    draw_bound,
+    draw_with_band,
+    dress_log_log,
+    lowest,
+    panels_for,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from entbench.report._suite import Summary
+
+_DASHES = dict(
+    zip(UPPER, ((0, (6, 2)), (0, (3, 2)), (0, (10, 3)), (0, (10, 3, 2, 3))), strict=True)
+)
+
+
+def worst_error_vs_n(summary: Summary) -> Figure:
+    """Draw each estimator's largest mean absolute error over the sources in the cube against n.
+
+    One panel for each dimension and noise; beside it the minimax lower bound, and the upper bounds
+    for the plug-in where they are not vacuous.
+    """
+    facts = {case.source: case.facts for case in summary.run.cases}
+    groups: dict[tuple[int, float], list[WorstCase]] = {}
+    for found in worst_cases(summary.rows, facts, 0.95):
+        groups.setdefault((found.dim, found.sigma), []).append(found)
+    figure, grid = panels_for(max(1, len(groups)))
+    labels = list(dict.fromkeys(row.estimator.label for row in summary.rows))
+    for axes, ((dim, sigma), group) in zip(grid.flat, groups.items(), strict=False):
+        for position, label in enumerate(labels):
+            drawn = [w for w in group if w.row.estimator.label == label and w.row.mae]
+            draw_with_band(
+                axes,
+                [w.row.n for w in drawn],
+                [w.row.mae for w in drawn if w.row.mae],
+                [w.row.mae_ci for w in drawn],
+                label,
+                position,
+            )
+        minimax = {float(w.row.n): w.minimax for w in group if w.minimax > 0.0}
+        draw_bound(axes, minimax, "minimax ≥ (every estimator)", (0, (1, 1.5)))
+        for name in UPPER:
+            points = {
+                float(w.row.n): w.upper[name]
+                for w in group
+                if w.upper.get(name, w.trivial + 1.0) <= w.trivial
+            }
+            draw_bound(axes, points, f"sp ≤ ({name})", _DASHES[name])
+        dress_log_log(axes, f"d={dim}, sigma={sigma:g}: worst of {group[0].sources} sources")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("largest mean absolute error (nats)")
+    for axes in lowest(grid, len(groups)):
+        axes.set_xlabel("samples n")
+    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    return figure

@@ -1,0 +1,380 @@
+"""Each check against made-up runs that obey its theorem, break it, or say nothing of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import gamma
+
+from entbench import bounds, run_suite
+from entbench._base import SourceFacts
+from entbench._records import SuiteRun
+from entbench.report import CHECKS, Check, summarise
+from entbench.report._capacity import upper_bounds
+from entbench.report._statistics import rows_of
+from entbench.report._theorems import THEOREMS, bounds_for, moment_norm
+
+RunOf = Callable[..., SuiteRun]
+
+WOBBLE = np.linspace(-1e-6, 1e-6, 10)
+CUBE = SourceFacts(1, 0.1, True, mutual_information=1.0, chi_square_information=3.0)
+EIGHT = SourceFacts(1, 0.1, log_values=math.log(8.0), decoding_error=0.0)  # Theorem 6: log 8/n
+NARROW = SourceFacts(1, 1.0, subgaussian_constant=0.25)  # I_chi2 <= (1 - 4/16)^(-1/2) - 1
+WIDE_CUBE = SourceFacts(10, 0.1, True)
+
+# check, estimator, error at one n, n, facts -> status
+CASES: list[tuple[str, str, float, int, SourceFacts, str]] = [
+    ("plug-in-bias", "sp", -0.02, 100, CUBE, "holds"),  # log(1 + 3/100) = 0.0296
+    ("plug-in-bias", "sp", -0.04, 100, CUBE, "violated"),
+    ("plug-in-bias", "sp", 0.01, 100, CUBE, "violated"),
+    # of 5 nats, 2 samples hold log 2 at most
+    ("plug-in-bias", "sp", -0.1, 2, replace(CUBE, mutual_information=5.0), "violated"),
+    ("plug-in-bias", "sp-mi", -0.04, 100, CUBE, "violated"),
+    ("plug-in-bias", "kl", -0.04, 100, CUBE, "not applicable"),
+    ("plug-in-risk", "sp", -1e-4, 10**6, CUBE, "holds"),
+    ("plug-in-risk", "sp", 1.0, 10**6, CUBE, "violated"),
+    ("plug-in-risk", "sp", 1.0, 10, SourceFacts(10, 0.05, True), "vacuous"),
+    ("plug-in-risk", "sp", 1.0, 10**6, SourceFacts(1, 0.1), "not applicable"),
+    ("theorem-4", "sp", 0.01, 10**6, CUBE, "holds"),
+    ("theorem-4", "sp", 1.0, 10**6, CUBE, "violated"),
+    ("theorem-4", "sp", 1.0, 1000, WIDE_CUBE, "vacuous"),
+    ("theorem-4", "sp", 1.0, 10**6, NARROW, "not applicable"),
+    ("theorem-5", "sp", 0.01, 10**10, CUBE, "holds"),
+    ("theorem-5", "sp", 1.0, 10**10, CUBE, "violated"),
+    ("theorem-5", "sp", 1.0, 1000, WIDE_CUBE, "vacuous"),
+    ("theorem-5", "sp", 1.0, 10**6, EIGHT, "not applicable"),
+    ("theorem-6", "sp", -1.5, 2, EIGHT, "holds"),
+    ("theorem-6", "sp", -0.6, 2, EIGHT, "violated"),  # log 8 - log 2 = 1.386, half width 0.63
+    ("theorem-6", "sp", -0.1, 9, EIGHT, "vacuous"),  # log 8 - log 9 < 0
+    ("theorem-6", "sp", -0.1, 2, CUBE, "not applicable"),
+    ("subgaussian", "sp", -0.001, 100, NARROW, "holds"),
+    ("subgaussian", "sp", -0.002, 100, NARROW, "violated"),  # log(1 + 0.1547/100) = 0.00155
+    ("subgaussian", "sp", -1.0, 100, replace(NARROW, subgaussian_constant=40.0), "vacuous"),
+    ("subgaussian", "sp", -0.001, 100, CUBE, "not applicable"),
+    ("bracket", "sp", -0.01, 100, CUBE, "holds"),
+    ("bracket", "sp", 0.01, 100, CUBE, "violated"),
+    ("bracket", "sp-loo", 0.01, 100, CUBE, "holds"),
+    ("bracket", "sp-loo", -0.01, 100, CUBE, "violated"),
+    ("bracket", "sp-jackknife", 0.01, 100, CUBE, "not applicable"),
+]
+
+
+def check_of(run: SuiteRun, name: str) -> Check:
+    (check,) = summarise(replace(run, checks=(name,))).checks
+    return check
+
+
+@pytest.mark.parametrize(("name", "estimator", "error", "n", "facts", "status"), CASES)
+def test_statuses(
+    run_of: RunOf, name: str, estimator: str, error: float, n: int, facts: SourceFacts, status: str
+) -> None:
+    check = check_of(run_of({n: error + WOBBLE}, estimator, facts=facts), name)
+    assert check.status == status
+    assert check.holds is {"holds": True, "violated": False}.get(status)
+    assert check.detail.startswith(f"{CHECKS[name].what}: ")
+
+
+def test_every_check_is_tried() -> None:
+    tried = {case[0] for case in CASES}
+    assert tried | {"pairwise-bounds", "theorem-7", "capacity", "minimax"} == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("on_grid", "on_codebooks", "n", "status"),
+    [
+        (4.0, (0.1, 0.1), 10, "holds"),
+        (0.1, (9.0, 0.1), 10, "holds"),  # their mean is above
+        (0.1, (4.0, 0.1), 10, "violated"),
+        (0.1, (0.1, 0.1), 16, "vacuous"),  # 16 * 15 / 2 > 100: repeats tell the two apart
+    ],
+)
+def test_minimax_is_asked_of_its_own_two_laws(
+    run_of: RunOf,
+    together: RunOf,
+    on_grid: float,
+    on_codebooks: tuple[float, float],
+    n: int,
+    status: str,
+) -> None:
+    """log(8^10/100) less what noise hides, 12.7 nats, times (1 - 45/100)/2: 3.5 nats at n = 10."""
+    grid = {"d": 10, "k": 8, "sigma": 0.1, "ends": True}
+
+    def run(error: float, source: str, **more: int) -> SuiteRun:
+        params = {**grid, **more}
+        values = {n: error + WOBBLE}
+        return run_of(values, source=source, source_params=params, facts=WIDE_CUBE)
+
+    books = [
+        run(error, "random-codebook", points=100, codebook=i)
+        for i, error in enumerate(on_codebooks)
+    ]
+    pair = together(run(on_grid, "grid"), *books)
+    assert check_of(pair, "minimax").status == status
+    # one law alone may be easy for an estimator
+    for alone in (run(0.1, "grid"), together(*books)):
+        assert check_of(alone, "minimax").status == "not applicable"
+    other_grid = run_of({n: WOBBLE}, source="grid", source_params={**grid, "k": 4})
+    assert check_of(together(other_grid, *books), "minimax").status == "not applicable"
+
+
+def test_details_count_and_name_settings(run_of: RunOf) -> None:
+    facts, bias = EIGHT, {n: -math.log(8.0 / n) + WOBBLE for n in (2, 4)}
+    nothing = {9: WOBBLE, 10: WOBBLE, 11: WOBBLE}
+    what = "bias of sp above that of Theorem 6"
+
+    def detail(values: dict[int, Any], estimator: str = "sp") -> str:
+        return check_of(run_of(values, estimator, facts=facts), "theorem-6").detail
+
+    assert detail(bias) == f"{what}: 2 of 2"
+    assert detail(bias | nothing) == f"{what}: 2 of 5, vacuous at 3"
+    assert detail(nothing) == f"{what}: says nothing at any of 3"
+    assert detail(bias, "kl").startswith(f"{what}: nothing to compare (needs 2 trials of sp")
+    broken = detail(bias | nothing | {3: 0.5 + WOBBLE, 5: 0.7 + WOBBLE})
+    where = "violated at made-up[d=1], n=3: h - E sp is at most "
+    assert broken.startswith(f"{what}: {where}")
+    assert "the lower bound is 0.9808; made-up[d=1], n=5" in broken
+    assert "n=2:" not in broken
+
+
+def test_one_trial_is_nothing_to_compare(run_of: RunOf) -> None:
+    for name, estimator, error, n, facts, status in CASES:
+        if status == "violated":
+            one = run_of({n: [error]}, estimator, facts=facts)
+            assert check_of(one, name).status == "not applicable", name
+
+
+def test_error_of_the_reference_excuses(run_of: RunOf) -> None:
+    """Where the truth is known to 0.01 only, a bias 0.005 beyond its bound is no violation."""
+    for error, status in ((0.0, "violated"), (0.01, "holds")):
+        run = run_of({100: 0.005 + WOBBLE}, "sp", facts=CUBE, error=error)
+        assert check_of(run, "bracket").status == status
+        assert check_of(run, "plug-in-bias").status == status
+
+
+@pytest.mark.parametrize("kind", ["kt", "kt-mi"])
+@pytest.mark.parametrize(
+    ("lower", "upper", "holds"),
+    [(-0.1, 0.1, True), (0.0, 0.0, True), (0.1, 0.2, False), (-0.2, -0.1, False)],
+)
+def test_pairwise_bounds(
+    run_of: RunOf,
+    together: Callable[..., SuiteRun],
+    kind: str,
+    lower: float,
+    upper: float,
+    holds: bool,
+) -> None:
+    """Bounds are compared trial by trial: what the draws share is not held against them."""
+    values = np.array([1.0, 5.0, 2.0, 3.0])
+    wobble = np.array([1e-4, -1e-4, 0.0, 1e-5])
+    plug_in = run_of({10: values}, kind.replace("kt", "sp"))
+    ends = [
+        run_of({10: values + shift + wobble}, f"{kind}-{side}")
+        for side, shift in (("lower", lower), ("upper", upper))
+    ]
+    assert check_of(together(plug_in, *ends), "pairwise-bounds").holds is holds
+    assert check_of(plug_in, "pairwise-bounds").status == "not applicable"
+
+
+def test_theorem_7_needs_both_integrals(run_of: RunOf, together: Callable[..., SuiteRun]) -> None:
+    """n = 10, n_MC = 5, d = 1: squares of 1/50 are allowed, 0.1414^2."""
+    fine = run_of({10: [0.3] * 6}, "sp", facts=SourceFacts(1, 0.1))
+
+    def coarse(away: float) -> SuiteRun:
+        signs = away * np.array([1.0, -1.0, 1.0, 1.0, -1.0, 1.0])
+        return run_of({10: 0.3 + signs}, "sp-monte-carlo", estimator_params={"draws": 5})
+
+    assert check_of(together(fine, coarse(0.14)), "theorem-7").status == "holds"
+    broken = check_of(together(fine, coarse(0.15)), "theorem-7")
+    assert broken.status == "violated"
+    assert "squared error is at least 0.0225, d/(n n_MC) allows 0.02" in broken.detail
+    assert check_of(coarse(0.15), "theorem-7").status == "not applicable"
+
+
+def test_capacity(run_of: RunOf) -> None:
+    def status(facts: SourceFacts, error: float = 0.0) -> str:
+        return check_of(run_of({10: [0.0, 0.1]}, facts=facts, error=error), "capacity").status
+
+    uniform = SourceFacts(2, 0.5, True, mutual_information=1.0, log_values=1.0, second_moment=2.0)
+    assert status(uniform) == "holds"
+    assert status(replace(uniform, log_values=0.99)) == "violated"
+    assert status(replace(uniform, log_values=0.99), error=0.02) == "holds"
+    # (2/2) log(1 + 0.5 m/0.25) = 1 at m = (e - 1)/2
+    power = replace(uniform, log_values=None, in_unit_cube=False)
+    assert status(replace(power, second_moment=0.501 * (math.e - 1.0))) == "holds"
+    assert status(replace(power, second_moment=0.499 * (math.e - 1.0))) == "violated"
+    assert status(replace(uniform, mutual_information=None)) == "not applicable"
+    # half the log of 1 + 1/sigma^2 per axis is above the peak-limited capacity
+    most = math.log(1.0 + 1.0 / 0.25)
+    beyond = replace(uniform, log_values=None, second_moment=None, mutual_information=most)
+    assert status(beyond) == "violated"
+
+
+@pytest.mark.parametrize("moment", [0.0, math.inf])
+def test_moments_that_bound_nothing_are_left_out(moment: float) -> None:
+    assert upper_bounds(SourceFacts(1, 0.1, second_moment=moment)) == {}
+
+
+def rate_of_alarms(run_of: RunOf, name: str, draw: Callable[[], dict[str, Any]], runs: int) -> int:
+    return sum(check_of(run_of(**draw()), name).status == "violated" for _ in range(runs))
+
+
+def test_false_alarms_are_rare_where_the_bias_is_on_its_bound(run_of: RunOf) -> None:
+    """The bias sits on its bound (0): 2000 checks, each with false alarm 5e-5; 3 or more: 2e-4."""
+    rng = np.random.default_rng(0)
+    facts = SourceFacts(1, 0.1, False, None, 0.0, 0.0)
+
+    def draw() -> dict[str, Any]:
+        return {"values": {100: rng.standard_normal(20)}, "estimator": "sp", "facts": facts}
+
+    assert rate_of_alarms(run_of, "plug-in-bias", draw, 1000) <= 1
+    assert rate_of_alarms(run_of, "bracket", draw, 1000) <= 1
+
+
+@pytest.mark.parametrize(("values", "n"), [(8, 20), (10_000, 10), (100, 3)])
+def test_false_alarms_are_rare_where_samples_seldom_agree(
+    run_of: RunOf, values: int, n: int
+) -> None:
+    """Values that noise hardly hides: h - sp is log m less the entropy of the counts.
+
+    Its mean is on the bound, and most trials of few samples show no two that agree, so that they
+    scatter less than they should. 300 checks at 5 trials; one alarm is let pass.
+    """
+    rng = np.random.default_rng(values)
+    log_m = math.log(values)
+    facts = SourceFacts(1, 0.1, mutual_information=log_m, log_values=log_m, decoding_error=0.0)
+
+    def entropy() -> float:
+        shares = np.unique(rng.integers(0, values, n), return_counts=True)[1] / n
+        return float(-shares @ np.log(shares))
+
+    def draw() -> dict[str, Any]:
+        errors = [entropy() - log_m for _ in range(5)]
+        return {"values": {n: errors}, "estimator": "sp", "facts": facts}
+
+    assert rate_of_alarms(run_of, "plug-in-bias", draw, 300) <= 1
+
+
+def test_false_alarms_are_rare_where_the_risk_is_on_its_bound(run_of: RunOf) -> None:
+    """E|N(0, s^2)| = s sqrt(2/pi) is the bound; a mean of few skewed values is seldom beyond it.
+
+    In 400,000 simulated means of 20 half-normals, 1 was; here 1000 are tried, one is let pass.
+    """
+    rng = np.random.default_rng(1)
+    n = 10**6
+    bound = min(bounds.plug_in_risk_bound(n, 1, 0.1), bounds.plug_in_risk_theorem_4(n, 1, 0.1))
+
+    def draw() -> dict[str, Any]:
+        errors = bound * math.sqrt(0.5 * math.pi) * rng.standard_normal(20)
+        return {"values": {n: errors}, "estimator": "sp", "facts": CUBE}
+
+    assert rate_of_alarms(run_of, "plug-in-risk", draw, 1000) <= 1
+    # and the check does see a mean of 30 times the bound
+    beyond = 30.0 * bound * math.sqrt(0.5 * math.pi) * rng.standard_normal(20)
+    assert check_of(run_of({n: beyond}, "sp", facts=CUBE), "plug-in-risk").status == "violated"
+
+
+def numeric_norm(moment: Callable[[float], float]) -> float:
+    """Return sup_p p^{-1/2} (E |S|^p)^{1/p} over a grid of p >= 1."""
+    return max(moment(p) ** (1.0 / p) / math.sqrt(p) for p in np.geomspace(1.0, 60.0, 400))
+
+
+def three_points(weight: float) -> tuple[float, Callable[[float], float]]:
+    """S = 0 or, with that probability, -1 or 1: its subgaussian constant and moments."""
+    a = np.linspace(0.01, 40.0, 4000)
+    log_mean = np.log1p(weight * (np.cosh(a) - 1.0))
+    return float(np.sqrt(np.max(2.0 * log_mean / a**2))), lambda p: weight
+
+
+NORMS: dict[str, tuple[float, Callable[[float], float]]] = {
+    "gaussian": (0.7, lambda p: (0.7 * 2**0.5) ** p * gamma((p + 1.0) / 2.0) / math.pi**0.5),
+    "uniform": (math.sqrt(3.0), lambda p: 3.0**p / (p + 1.0)),  # on [-3, 3]
+    "signs": (1.0, lambda p: 1.0),
+    "three points": three_points(0.2),
+    "three rare points": three_points(0.001),
+}
+
+
+@pytest.mark.parametrize("law", NORMS)
+def test_moment_norm_is_at_least_the_true_one(law: str) -> None:
+    constant, moment = NORMS[law]
+    norm = moment_norm(SourceFacts(1, 0.1, subgaussian_constant=constant))
+    assert norm is not None
+    assert norm >= numeric_norm(moment)
+
+
+def test_moment_norm_is_the_supremum_of_its_bound() -> None:
+    """E|S|^p <= int_0^inf p t^{p-1} 2 exp(-t^2/(2 k^2)) dt, integrated here."""
+
+    def moment(p: float) -> float:
+        return float(quad(lambda t: 2.0 * p * t ** (p - 1.0) * math.exp(-t * t / 0.72), 0, 30)[0])
+
+    norm = moment_norm(SourceFacts(3, 0.1, subgaussian_constant=0.6))
+    assert norm == pytest.approx(numeric_norm(moment), rel=1e-10)
+
+
+def test_moment_norm_in_the_cube_is_one() -> None:
+    assert moment_norm(SourceFacts(1, 0.1, True)) == 1.0
+    assert moment_norm(SourceFacts(1, 0.1, True, subgaussian_constant=0.1)) < 0.26
+    assert moment_norm(SourceFacts(1, 0.1, True, subgaussian_constant=1.0)) == 1.0
+    assert moment_norm(SourceFacts(1, 0.1)) is None
+
+
+def test_columns_are_the_bounds_at_the_row(run_of: RunOf) -> None:
+    facts = SourceFacts(
+        dim=2,
+        sigma=1.5,
+        in_unit_cube=True,
+        subgaussian_constant=0.2,
+        mutual_information=0.7,
+        chi_square_information=0.3,
+        log_values=math.log(4.0),
+        decoding_error=0.01,
+    )
+    (row,) = rows_of(run_of({50: [0.0, 0.1]}, "sp", facts=facts))
+    found = bounds_for(row, facts, THEOREMS).values
+    assert set(found) == set(THEOREMS)
+    assert found["theorem_5_printed"] == bounds.plug_in_risk_theorem_5(
+        50, 2, 1.5, 0.2 * math.sqrt(2.0 * math.pi)
+    )
+    assert found["subgaussian_bias"] == bounds.subgaussian_bias_bound(50, 2, 1.5, 0.2)
+    assert found["subgaussian_risk"] == bounds.subgaussian_risk_bound(50, 2, 1.5, 0.2)
+    assert found["bias_upper"] == pytest.approx(math.log1p(0.3 / 50), rel=1e-14)
+    assert found["theorem_4_printed"] == bounds.plug_in_risk_theorem_4_printed(50, 2, 1.5)
+    binary = -0.01 * math.log(0.01) - 0.99 * math.log(0.99)
+    assert found["theorem_6"] == pytest.approx(0.99 * math.log(4.0) - binary - math.log(50))
+    (other,) = rows_of(run_of({50: [0.0, 0.1]}, "kl", facts=facts))
+    assert bounds_for(other, facts, THEOREMS).values == {}
+    assert bounds_for(row, None, THEOREMS).values == {}
+
+
+def test_rounding_is_no_violation(tmp_path: Path) -> None:
+    """In 1000 dimensions sp sits on its ceiling, and its bias on the bound, but for rounding."""
+    run = run_suite(
+        params={"d": 1000, "sigma": 0.1, "n": [50, 100]},
+        estimators=["sp"],
+        trials=2,
+        jobs=1,
+        store=tmp_path / "s",
+    )
+    summary = summarise(run)
+    statuses = [check.status for check in summary.checks]
+    assert statuses == ["holds", "vacuous", "not applicable"]
+    for row, theory in zip(summary.rows, summary.bounds, strict=True):
+        assert -row.bias == pytest.approx(theory.values["bias_lower"], abs=1e-6)
+
+
+def test_vacuous_bounds_are_marked(run_of: RunOf) -> None:
+    facts = SourceFacts(10, 0.05, True, None, 20.0, math.inf)
+    summary = summarise(run_of({10: [1.0, 1.5]}, "sp", facts=facts))
+    (theory,) = summary.bounds
+    assert theory.vacuous == {"risk_upper"}
+    assert theory.values["bias_upper"] == 20.0
+    assert theory.values["bias_lower"] == 20.0 - math.log(10)
