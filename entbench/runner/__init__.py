@@ -15,6 +15,7 @@ import joblib
 
 import entbench
 from entbench import _registry
+from entbench._paths import default_path
 from entbench._records import Record, RunInfo, SuiteRun
 from entbench._validation import check_choice, check_integer
 from entbench.runner._execute import execute
@@ -26,7 +27,7 @@ from entbench.runner._grammar import (
     parse_values,
 )
 from entbench.runner._plan import Plan, make_plan
-from entbench.runner._store import Store, StoreError, default_path
+from entbench.runner._store import Store, StoreError
 from entbench.runner._suite import Suite, load_suite, override
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
-from entbench.runner._certificates import reference_of
+from entbench.runner._certificates import is_sampled, reference_of
 from entbench.runner._store import Store
 from entbench.runner._suite import Suite
 
@@ -59,7 +59,8 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     sources = [(name, source) for name, grid in suite.sources for source in _sources(name, grid)]
     for kind, source in sources:
         spec = source_spec(kind, source)
-        reference = reference_of(spec, source, store=store).reference
+        error = suite.reference_error if is_sampled(source) else None
+        reference = reference_of(spec, source, error, store=store).reference
         cases.append(Case(spec, reference, source.facts()))
         made: dict[Spec, None] = {}
         for name, params in suite.estimators:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -79,19 +77,6 @@ CREATE TABLE IF NOT EXISTS certificates (
 
 class StoreError(OSError):
     """A store that cannot be used; it is left as it was found."""
-
-
-def default_path() -> Path:
-    """Return where results are kept unless told otherwise: the user's data directory."""
-    if "ENTBENCH_STORE" in os.environ:
-        return Path(os.environ["ENTBENCH_STORE"])
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "entbench" / "store.sqlite"
 
 
 @dataclass(frozen=True)

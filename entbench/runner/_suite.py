@@ -26,6 +26,7 @@ _KEYS = {
     "figures": list,
     "tables": list,
     "error": (int, float),
+    "reference_error": (int, float),
     "max_n": dict,
 }
 _REQUIRED = ("source", "estimators", "n")
@@ -56,6 +57,8 @@ class Suite:
         What the report is asked for beside the table of errors.
     error : float or None
         In nats, where a table asks what it takes to reach an error.
+    reference_error : float or None
+        Bound in nats on the error of truths that take sampling; their default if None.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Suite:
     max_n: Mapping[str, int] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
     error: float | None = None
+    reference_error: float | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -228,13 +232,18 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         checks=tuple(map(str, table.get("checks", ()))),
         figures=tuple(map(str, table.get("figures", ()))),
         tables=tuple(map(str, table.get("tables", ()))),
-        error=check_positive("error", table["error"]) if "error" in table else None,
+        error=_optional(table, "error"),
+        reference_error=_optional(table, "reference_error"),
         max_n={
             _registry.estimators.entry(estimator).name: check_integer(f"max_n.{estimator}", n, 2)
             for estimator, n in table.get("max_n", {}).items()
         },
     )
     return override(bare, {"n": table["n"]})
+
+
+def _optional(table: dict[str, Any], key: str) -> float | None:
+    return check_positive(key, table[key]) if key in table else None
 
 
 def _source_grids(tables: Any) -> tuple[tuple[str, dict[str, tuple[Any, ...]]], ...]:

@@ -19,11 +19,21 @@ from entbench.report._integration import integration_errors
 from entbench.report._suite import Summary
 from entbench.report._worst_case import worst_cases
 from entbench.report.figures import FIGURES
-from entbench.report.figures._style import STYLES, draw_with_band, panels_for, style_of
+from entbench.report.figures._style import (
+    STYLES,
+    draw_with_band,
+    panels_for,
+    style_of,
+    wrapped,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from entbench._records import SuiteRun
 
 SUITES = {
     "error-vs-n": """
@@ -337,3 +347,24 @@ def test_files_hold_the_tables_and_the_figure(
             }
             assert not any(isinstance(value, list) for value in record.values())
     assert (tmp_path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_long_titles_are_broken_after_commas() -> None:
+    title = "network-layer[network=szt,layer=5,epoch=100,sigma=0.005,activation=tanh,seed=0]\nh = 1"
+    lines = wrapped(title).split("\n")
+    assert lines[-1] == "h = 1"
+    assert "".join(lines[:-1]) == title.partition("\n")[0]
+    assert all(len(line) <= 54 for line in lines)
+    assert len(lines) == 3
+    assert wrapped("grid[d=5]") == "grid[d=5]"
+
+
+def test_a_line_shows_where_the_truth_is_no_better(run_of: Callable[..., SuiteRun]) -> None:
+    label = "error of the truth: below, nothing is known"
+    for error, shown in ((0.5, True), (1e-9, False)):
+        run = run_of({10: [0.1, 0.2, 0.3], 100: [0.1, -0.1, 0.0]}, error=error)
+        (axes,) = FIGURES["error-vs-n"](summarise(run)).axes
+        lines = {line.get_label(): line for line in axes.lines}
+        assert (label in lines) == shown
+        if shown:
+            assert list(lines[label].get_ydata()) == [0.5, 0.5]

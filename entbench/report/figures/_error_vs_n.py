@@ -36,7 +36,8 @@ _DASHES = {
 def error_vs_n(summary: Summary) -> Figure:
     """Draw mean absolute error against n, log-log: a line per estimator, bounds dashed.
 
-    Bands are 95 % confidence intervals. One panel for each setting of the source.
+    Bands are 95 % confidence intervals. One panel for each setting of the source; in one where
+    some error is below that of the truth, a line shows the latter.
     """
     cases = summary.run.cases
     figure, grid = panels_for(len(cases))
@@ -55,6 +56,9 @@ def error_vs_n(summary: Summary) -> Figure:
                 position,
             )
         _draw_bounds(axes, summary, chosen)
+        if any(summary.rows[i].at_reference_floor for i in chosen):
+            floor = {float(summary.rows[i].n): case.reference.error for i in chosen}
+            draw_bound(axes, floor, "error of the truth: below, nothing is known", "solid")
         title = f"{case.reference.quantity} = {case.reference.value:.6g} nats"
         dress_log_log(axes, f"{case.source.label}\n{title}")
     for axes in grid[:, 0]:

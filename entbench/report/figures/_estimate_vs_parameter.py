@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from entbench.report._capacity import upper_bounds
-from entbench.report.figures._style import GREY, add_legend, panels_for, style_of
+from entbench.report.figures._style import GREY, add_legend, panels_for, style_of, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,7 +114,7 @@ def _dress_sweep(axes: Axes, title: str, swept: str, values: list[float]) -> Non
         axes.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(swept)
-    axes.set_title(title, fontsize="medium", loc="left")
+    axes.set_title(wrapped(title), fontsize="medium", loc="left")
     axes.grid(which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

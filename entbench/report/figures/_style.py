@@ -32,6 +32,7 @@ STYLES = [
 ]
 GREY = "#555555"
 _PANEL_INCHES = 4.6
+_TITLE_LETTERS = 54
 _LEGEND_INCHES = 2.9
 
 
@@ -116,6 +117,18 @@ def draw_bound(axes: Axes, points: dict[float, float], label: str, dashes: Any) 
         )
 
 
+def wrapped(title: str) -> str:
+    """Return a title in lines that a panel has room for, broken after commas."""
+    lines: list[str] = []
+    for line in title.splitlines():
+        lines.append("")
+        for part in line.replace(",", ",\0").split("\0"):
+            if lines[-1] and len(lines[-1]) + len(part) > _TITLE_LETTERS:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(lines)
+
+
 def dress_log_log(axes: Axes, title: str) -> None:
     """Make both axes logarithmic, and finish them."""
     axes.set_xscale("log")
@@ -131,7 +144,7 @@ def dress_log_log(axes: Axes, title: str) -> None:
 def dress_log(axes: Axes, title: str) -> None:
     """Make the vertical axis logarithmic, and finish both."""
     axes.set_yscale("log")
-    axes.set_title(title, fontsize="medium", loc="left")
+    axes.set_title(wrapped(title), fontsize="medium", loc="left")
     axes.grid(which="major", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.yaxis.set_minor_locator(LogLocator(subs=range(2, 10)))

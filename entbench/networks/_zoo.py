@@ -1,0 +1,154 @@
+"""Networks that any process can make again: named, trained by rule, kept on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from entbench._paths import networks_folder
+from entbench._validation import check_choice, check_integer, check_positive, check_real
+from entbench.networks.data import DataSet, load_spiral, load_szt, split
+
+if TYPE_CHECKING:
+    from entbench.networks._network import NoisyNetwork
+    from entbench.networks._plan import TrainingPlan
+
+# raised when a network by the same parameters becomes another one
+_EDITION = 1
+LAYERS = {"szt": (10, 7, 5, 4, 3), "spiral": (3, 3, 3, 3, 3)}
+ACTIVATIONS = {"szt": ("tanh", "relu", "linear"), "spiral": ("tanh",)}
+EPOCHS = 8000
+_PER_DECADE = 12
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a network of the zoo is, but for its weights: they depend on nothing else.
+
+    Parameters
+    ----------
+    network : {"szt", "spiral"}
+        12-10-7-5-4-3-2 on the data of Shwartz-Ziv and Tishby; 2-3-3-3-3-3-2 on a two-arm spiral.
+    activation : {"tanh", "relu", "linear"}
+        Of the hidden layers; "spiral" has tanh.
+    sigma : float
+        Standard deviation of the noise in training and after.
+    orthonormal : float
+        Strength of the regularisation towards orthonormal weights, 0 for none.
+    seed : int
+        Of weights, order of the data and noise.
+
+    Notes
+    -----
+    Trained on 80 % of the data by Adam at a rate of 4e-4 in batches of 512, as in the public code
+    of Shwartz-Ziv and Tishby; the noisy networks' paper prints neither rate nor batches.
+    """
+
+    network: str = "szt"
+    activation: str = "tanh"
+    sigma: float = 0.005
+    orthonormal: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("network", self.network, LAYERS)
+        check_choice("activation", self.activation, ACTIVATIONS[self.network])
+        self._set("sigma", check_positive("sigma", self.sigma))
+        self._set("orthonormal", check_real("orthonormal", self.orthonormal))
+        if self.orthonormal < 0.0:
+            raise ValueError(f"`orthonormal` must be >= 0; got {self.orthonormal!r}.")
+        self._set("seed", check_integer("seed", self.seed, minimum=0))
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoints are."""
+        text = json.dumps({**asdict(self), "edition": _EDITION}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return networks_folder() / f"{self.network}-{self.activation}-{digest}"
+
+    @property
+    def data(self) -> DataSet:
+        """All of the data: I(X;T) is of X uniform on these rows."""
+        return load_data(self.network)
+
+    @property
+    def plan(self) -> TrainingPlan:
+        """How it is trained."""
+        from entbench.networks._plan import TrainingPlan
+
+        return TrainingPlan(
+            epochs=EPOCHS,
+            batch_size=512,
+            learning_rate=4e-4,
+            optimizer="adam",
+            orthonormal=self.orthonormal,
+            seed=self.seed,
+            record=schedule(),
+        )
+
+    def at(self, epoch: int, on_epoch: Callable[[int, float], Any] | None = None) -> NoisyNetwork:
+        """Return the network as it is after an epoch of `schedule`, trained now if need be."""
+        from entbench.networks._checkpoints import checkpoint_epochs, weights_at
+        from entbench.networks._training import train
+
+        check_epoch(epoch)
+        if epoch not in checkpoint_epochs(self.folder):
+            X, y = self.data
+            rows, others = split(X, y)
+            train(
+                self.untrained(),
+                X[rows],
+                y[rows],
+                self.plan,
+                test=(X[others], y[others]),
+                folder=self.folder,
+                until=epoch,
+                on_epoch=on_epoch,
+            )
+        network = self.untrained()
+        network.load_arrays(weights_at(self.folder, epoch))
+        return network
+
+    def untrained(self) -> NoisyNetwork:
+        """Return the network before training."""
+        from entbench.networks import _models
+
+        if self.network == "szt":
+            return _models.szt(self.activation, self.sigma, self.seed)  # type: ignore[arg-type]
+        return _models.spiral(self.sigma, self.seed)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+
+@lru_cache(maxsize=8)
+def load_data(network: str) -> DataSet:
+    """Return the data that a network of the zoo is trained on."""
+    return load_szt() if network == "szt" else load_spiral()
+
+
+def schedule() -> tuple[int, ...]:
+    """Return the epochs after which weights are kept: 0, then evenly on a logarithmic scale."""
+    steps = np.arange(0.0, np.log10(EPOCHS) * _PER_DECADE + 1.0) / _PER_DECADE
+    kept = {min(round(10.0**step), EPOCHS) for step in steps}
+    return tuple(sorted({0, EPOCHS} | kept | {10**i for i in range(4)}))
+
+
+def check_epoch(epoch: int) -> int:
+    """Return the epoch if it is of the `schedule`; raise ValueError that names its neighbours."""
+    epoch = check_integer("epoch", epoch, minimum=0, maximum=EPOCHS)
+    kept = schedule()
+    if epoch not in kept:
+        below = max(each for each in kept if each < epoch)
+        above = min(each for each in kept if each > epoch)
+        raise ValueError(
+            f"`epoch` must be one whose weights are kept, as {below} or {above}; got {epoch}."
+        )
+    return epoch
