@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         Pairs,
         PairSource,
         Reference,
+        ReferenceCheck,
         Source,
+        SourceFacts,
     )
     from entbench._functional import estimate_entropy, estimate_mutual_information
     from entbench._registry import register_estimator, register_source
@@ -34,7 +36,9 @@ _HOMES = {
     "PairSource": "entbench._base",
     "Pairs": "entbench._base",
     "Reference": "entbench._base",
+    "ReferenceCheck": "entbench._base",
     "Source": "entbench._base",
+    "SourceFacts": "entbench._base",
     "check_pairs": "entbench._validation",
     "check_samples": "entbench._validation",
     "estimate_entropy": "entbench._functional",
@@ -52,7 +56,9 @@ __all__ = [
     "PairSource",
     "Pairs",
     "Reference",
+    "ReferenceCheck",
     "Source",
+    "SourceFacts",
     "__version__",
     "check_pairs",
     "check_samples",

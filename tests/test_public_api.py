@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,7 @@ ROOMS = [
     "estimators",
     "mixture",
     "neighbours",
+    "planner",
     "report",
     "runner",
     "sources",
@@ -37,6 +39,19 @@ def test_every_public_name_is_there() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'estimate_entropie'"):
         _ = entbench.estimate_entropie
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_pages_import_public_names_alone(page: Path) -> None:
+    """What a page makes a user import is public: no module of it starts with an underscore."""
+    modules = re.findall(r"^(?:from|import) (entbench\S*)", page.read_text(), re.MULTILINE)
+    assert not [name for name in modules if "._" in name]
+
+
+def test_what_a_source_returns_can_be_made_of_public_names() -> None:
+    check = entbench.ReferenceCheck("by hand", 0.0, 0.0)
+    assert entbench.Reference(0.0, 0.0, "closed form", (check,)).checks == (check,)
+    assert entbench.SourceFacts(dim=1, sigma=0.5).in_unit_cube is False
 
 
 @pytest.mark.parametrize("room", ROOMS)

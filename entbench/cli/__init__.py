@@ -70,27 +70,37 @@ def _show_warning(
     click.echo(f"entbench: warning: {' '.join(str(message).split())}", err=True)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+# click prints a paragraph that starts with a line of \b as it stands
+_HELP = """Tell how good an estimator of differential entropy or mutual information is.
+
+Runs estimators of h(S+Z), Z ~ N(0, sigma^2 I), or of I(X;Y) against sources whose truth is known,
+and puts theory beside the data. Values are in nats.
+
+\b
+entbench suite d=5 sigma=0.1          error against n for every estimator
+entbench suite d=5,10 n=1e2:1e4:log5  sweeps
+entbench suite mutual-information     estimators of I(X;Y)
+entbench bounds d=5 sigma=0.1         what theory says, before any sample
+entbench list                         what there is
+entbench reference bpsk d=5           what is true of a source
+entbench estimate my.npy sigma=0.1    your own samples
+entbench plan d=5 sigma=0.1 error=0.1 how many samples it takes
+entbench new estimator mine           an estimator of your own
+entbench check mine/mine.py:Mine      is it right, and if not, why
+
+Set ENTBENCH_DEBUG=1 to see tracebacks, ENTBENCH_STORE to choose where results are kept.
+"""
+
+
+@click.group(
+    cls=_Group,
+    help=_HELP,
+    # wider than click's 80 where the terminal is: what commands do fits on one line
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="entbench")
 def main() -> None:
-    r"""Tell how good an estimator of differential entropy or mutual information is.
-
-    Runs estimators of h(S+Z), Z ~ N(0, sigma^2 I), or of I(X;Y) against sources whose truth is
-    known, and puts theory beside the data. Values are in nats.
-
-    \b
-    entbench suite d=5 sigma=0.1          error against n for every estimator
-    entbench suite d=5,10 n=1e2:1e4:log5  sweeps
-    entbench suite mutual-information     estimators of I(X;Y)
-    entbench bounds d=5 sigma=0.1         what theory says, before any sample
-    entbench list                         what there is
-    entbench estimate my.npy sigma=0.1    your own samples
-    entbench plan d=5 sigma=0.1           how many samples it takes
-    entbench new estimator mine           an estimator of your own
-    entbench check mine/mine.py:Mine      is it right, and if not, why
-
-    Set ENTBENCH_DEBUG=1 to see tracebacks, ENTBENCH_STORE to choose where results are kept.
-    """
+    """Run the command line."""
 
 
 main.add_command(suite)

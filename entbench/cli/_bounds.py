@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from entbench.cli._common import assignments, format_option, show
+from entbench.cli._common import assignments, format_option, sample_size, show
 
 if TYPE_CHECKING:
     from entbench.report import Table
@@ -223,7 +223,7 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> Table:
     label = ", ".join(f"{key}={first[key]:.6g}" for key in ("d", "sigma", "K") if key in first)
     return Table(
         headers=("n", *(column.header for column in columns)),
-        rows=[(_size(row["n"]), *(_cell(row, c.name) for c in columns)) for row in rows],
+        rows=[(sample_size(row["n"]), *(_cell(row, c.name) for c in columns)) for row in rows],
         title=f"{label}: in the cube h(S+Z) has a range of {_number(first['range'])} nats",
         gaps=False,
         aside=sum(not column.upper for column in columns),
@@ -248,10 +248,6 @@ def _marks(rows: Sequence[dict[str, Any]]) -> list[str]:
     if any(row[key] is None and key not in row["vacuous"] for row in rows for key in row):
         notes.append("-: does not hold for this setting (n too small, or K too large).")
     return notes
-
-
-def _size(n: int) -> str:
-    return f"{n}" if n < 10**7 else f"{n:.3g}"
 
 
 def _number(value: float) -> str:

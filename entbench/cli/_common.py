@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from entbench.report import Printout, Screen
 
 _PIPE_WIDTH = 140
+_PLAIN_N = 10**9
 _FORMATS = ("table", "json", "csv", "markdown")
 
 format_option = click.option(
@@ -82,6 +83,22 @@ def show(printout: Printout, format_: str) -> None:
     from entbench.report import render
 
     click.echo(render(printout, format_, _screen()), nl=False)  # type: ignore[arg-type]
+
+
+def sample_size(n: float) -> str:
+    """Return a number of samples as digits up to 1e9, beyond as 4e9 or 6.90e9.
+
+    Rounded up, so that as many as are shown do where `n` is how many are needed.
+    """
+    whole = int(n)
+    if whole <= _PLAIN_N:
+        return str(whole)
+    exponent = len(str(whole)) - 1
+    lead = -(-whole // 10 ** (exponent - 2))
+    if lead == 1000:
+        exponent, lead = exponent + 1, 100
+    exact = lead % 100 == 0 and whole == lead * 10 ** (exponent - 2)
+    return f"{lead // 100}e{exponent}" if exact else f"{lead / 100:.2f}e{exponent}"
 
 
 def assignments(tokens: Sequence[str]) -> dict[str, str]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from entbench.cli._common import assignments, format_option, show
+from entbench.cli._common import assignments, format_option, sample_size, show
 
 if TYPE_CHECKING:
     from entbench.planner import Answer, Plan
     from entbench.report import Printout
 
 _KEYS = ("d", "sigma", "error", "n")
-_LARGE_N = 10**7
 
 
 @click.command()
@@ -39,7 +38,7 @@ def plan(
     no_time: bool,
     format_: str,
 ) -> None:
-    """Tell how many samples sp needs for an error, or how much noise.
+    """Tell how many samples sp needs, or how much noise.
 
     ERROR is the mean absolute error to reach, in nats. With sigma, the n that each bound asks for
     is found, with n the smallest sigma, and with both whether they do. Bounds hold for every S in
@@ -91,7 +90,8 @@ def _printout(made: Plan, pilot: Path | None) -> Printout:
 
 
 def _heading(made: Plan, pilot: Path | None) -> str:
-    known = {"d": made.d, "sigma": made.sigma, "n": made.n}
+    n = None if made.n is None else sample_size(made.n)
+    known = {"d": made.d, "sigma": made.sigma, "n": n}
     setting = ", ".join(f"{name} = {value}" for name, value in known.items() if value is not None)
     source = f", pilot {pilot.name}" if pilot is not None else ""
     return f"sp to a mean absolute error of {made.error:g} nats: {setting}{source}"
@@ -100,21 +100,27 @@ def _heading(made: Plan, pilot: Path | None) -> str:
 def _table(made: Plan) -> Any:
     from entbench.report import Table
 
+    answers = [answer for answer in made.answers if _says_something(answer)]
     columns: dict[str, list[str]] = {
-        "by": [answer.about for answer in made.answers],
-        "which is": [answer.kind for answer in made.answers],
+        "by": [answer.about for answer in answers],
+        "which is": [answer.kind for answer in answers],
     }
     if made.sigma is None:
-        columns["sigma needed"] = [_noise(answer.sigma) for answer in made.answers]
+        columns["sigma needed"] = [_noise(answer.sigma) for answer in answers]
     else:
-        columns["n needed"] = [_samples(answer) for answer in made.answers]
+        columns["n needed"] = [_samples(answer) for answer in answers]
     if made.timing is not None:
-        columns["seconds"] = [_seconds(answer) for answer in made.answers]
+        columns["seconds"] = [_seconds(answer) for answer in answers]
     if made.sigma is not None and made.n is not None:
-        columns[f"error at n = {made.n}"] = [_size(answer.error) for answer in made.answers]
-        columns["does"] = [_verdict(answer) for answer in made.answers]
+        columns[f"error at n = {sample_size(made.n)}"] = [_size(answer.error) for answer in answers]
+        columns["does"] = [_verdict(answer) for answer in answers]
     rows = list(zip(*columns.values(), strict=True))
     return Table(tuple(columns), rows, left=2, gaps=False)
+
+
+def _says_something(answer: Answer) -> bool:
+    """Return whether an answer is one: of sp-jackknife too small a pilot tells nothing."""
+    return not (answer.at_least and answer.n is not None and math.isinf(answer.n))
 
 
 def _verdict(answer: Answer) -> str:
@@ -126,7 +132,8 @@ def _verdict(answer: Answer) -> str:
 def _reading(made: Plan) -> list[str]:
     """Return how to read the kinds that are there."""
     kinds = {answer.kind for answer in made.answers}
-    return [text for kind, text in _READING.items() if kind in kinds]
+    texts = [text for kind, text in _READING.items() if kind in kinds]
+    return [*texts[:-1], _LOWER] if any(answer.at_least for answer in made.answers) else texts
 
 
 _READING = {
@@ -135,6 +142,7 @@ _READING = {
     "necessary": "necessary: with less, some S in the cube has a larger error; yours need not.",
     "predicted": "predicted: to leading order, no guarantee; sp-jackknife may do with less.",
 }
+_LOWER = "predicted: at least so many, from the bias alone."
 
 
 def _samples(answer: Answer) -> str:
@@ -142,21 +150,14 @@ def _samples(answer: Answer) -> str:
         return "-"
     if math.isinf(answer.n):
         return {"necessary": "> 1e9", "predicted": "-"}.get(answer.kind, "> 1e300")
-    text = f"{answer.n:.0f}" if answer.n < _LARGE_N else _power(int(answer.n))
+    text = sample_size(answer.n)
     return f"≥ {text}" if answer.at_least else text
-
-
-def _power(n: int) -> str:
-    """Return three digits of n and its power of ten, rounded up."""
-    exponent = len(str(n)) - 3
-    lead = -(-n // 10**exponent)
-    return f"{lead / 100:.2f}e{exponent + 2}" if lead < 1000 else f"1.00e{exponent + 3}"
 
 
 def _seconds(answer: Answer) -> str:
     if answer.seconds is None:
         return "-"
-    return f"{answer.seconds:.2g}" if answer.seconds < 100 else f"{answer.seconds:.0f}"
+    return f"about {float(f'{max(answer.seconds, 0.01):.1g}'):g}"
 
 
 def _noise(sigma: float | None) -> str:

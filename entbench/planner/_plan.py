@@ -62,8 +62,10 @@ class Answer:
     does : bool or None
         Whether that n and sigma do; None where it cannot be told.
     seconds : float or None
-        Predicted time of one fit of ``sp`` at `n` on this machine; None where not asked, where n
+        About the time of one fit of ``sp`` at `n` on this machine; None where not asked, where n
         is above 1e9, and for other estimators.
+    seconds_between : tuple of float or None
+        That time if it grew as little with n, beyond the fits made here, as it can; and as n.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Answer:
     error: float | None = None
     does: bool | None = None
     seconds: float | None = None
+    seconds_between: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,8 @@ def _sigmas_from_pilot(
 def _timed(answer: Answer, timing: Timing) -> Answer:
     if answer.n is None or answer.n > _TIMED_TO or answer.name == "sp-jackknife":
         return answer
-    return replace(answer, seconds=timing.predict(answer.n))
+    between = timing.between(answer.n)
+    return replace(answer, seconds=timing.predict(answer.n), seconds_between=between)
 
 
 def _notes(
@@ -274,16 +278,7 @@ def _notes(
 ) -> list[str]:
     notes = []
     if shown is not None:
-        notes.append(
-            f"pilot: {shown.n} rows, of which {shown.n_eff:.4g} can be told apart; I_chi2 "
-            f"{'>=' if shown.too_small else '='} {shown.chi_square_information:.4g}, sqrt(V) = "
-            f"{shown.deviation:.3g} nats."
-        )
-    if shown is not None and shown.too_small:
-        notes.append(
-            f"✗ too small a pilot: {shown.n_eff:.0f} of its {shown.n} rows can be told apart, more "
-            "than half. Only a lower bound on n can be given."
-        )
+        notes.append(_about_pilot(shown))
     if rows is not None and asked.sigma is None:
         notes.append(
             "sigma from the pilot is sought where at most half of its rows can be told apart; "
@@ -306,13 +301,27 @@ def _notes(
     return notes
 
 
+def _about_pilot(shown: Pilot) -> str:
+    if shown.too_small:  # V then is that of single rows, and means nothing
+        return (
+            f"✗ too small a pilot: {shown.n_eff:.0f} of its {shown.n} rows can be told apart, more "
+            "than half. Only a lower bound on n can be given, from I_chi2 >= "
+            f"{shown.chi_square_information:.4g}."
+        )
+    return (
+        f"pilot: {shown.n} rows, of which {shown.n_eff:.4g} can be told apart; I_chi2 = "
+        f"{shown.chi_square_information:.4g}, sqrt(V) = {shown.deviation:.3g} nats."
+    )
+
+
 def _about_time(timing: Timing, from_pilot: bool) -> str:
     law = (
         "the pilot's rows, drawn again and jittered" if from_pilot else "a uniform law on the cube"
     )
-    measured = f" (measured: n^{timing.growth:.2f})" if timing.growth < 1.0 else ""
-    growth = f"n^{timing.growth:.2f}" if timing.growth >= 1.0 else f"n{measured}"
+    n, last = timing.sizes[-1], timing.seconds[-1]
+    measured = "measured" if timing.measured else "assumed"
     return (
-        f"seconds are a prediction for one fit of sp here: {timing.seconds[-1]:.2g} s at n = "
-        f"{timing.sizes[-1]} on {law}, growing as {growth}."
+        f"seconds: about, for one fit of sp here, from {last:.2g} s at n = {n} on {law}: "
+        f"{timing.least:.2g} s of it grow as n, the rest as n^{timing.growth:.2f} ({measured}). "
+        "The rest may stop growing with n, or grow as n."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 
 # defaults of SamplePropagation
 _TOLERANCE, _MAX_DRAWS = 1e-3, 10_000_000
+# what no fit does without: the pilot and a first round, beside the sorting
+_LEAST_DRAWS = 2048
 
-_SMALLEST, _LARGEST, _STEP = 1000, 64_000, 8
-_BUDGET = 2.0  # seconds; the size with which they are spent is the last
+_SMALLEST, _LARGEST, _STEP = 2000, 128_000, 4
+# seconds; a fit that would go beyond, taking half as long again as the one before, is not begun
+_BUDGET, _LONGER = 3.0, 1.5
+_FITTED = 3  # sizes, the largest, whose times the growth is fitted to
+# the growth where fewer sizes tell little: over ten laws, from 8000 to 1e6, it was 0 to 0.7
+_ASSUMED = 0.3
 # now and then a fit spends a thousand times the draws of the next: one that is long, and longer
-# than the size explains, is made again, and the shorter of the two counts
-_LONG, _ODD = 0.5, 3.0 * _STEP
+# than n explains, is made again, and the shorter of the two counts
+_LONG, _ODD = 0.5, _STEP
 _JITTER = 0.1
 
 
@@ -36,30 +43,47 @@ class Timing:
         Numbers of samples, rising.
     seconds : tuple of float
         Wall-clock time of a fit at each, the shorter of two where it is long.
+    least : float
+        Seconds of what no fit to the largest does without, which grow as n: sorting, and a few
+        thousand densities.
     growth : float
-        Exponent of n measured between the two largest; NaN where one size alone was timed.
+        Exponent of n of the rest, fitted to the three largest, in [0, 1]; 0.3 where fewer were
+        timed.
     """
 
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
+    least: float
     growth: float
 
+    @property
+    def measured(self) -> bool:
+        """Whether the growth was fitted."""
+        return len(self.sizes) >= _FITTED
+
     def predict(self, n: float) -> float:
-        """Return the seconds predicted at `n`; inf at inf.
+        """Return about how many seconds a fit to `n` samples takes; inf at inf.
 
         Between sizes along the line through their logs, below the smallest its time, beyond the
-        largest by the growth, taken as at least 1: every sample has to be sorted. A prediction:
-        beyond the caches, and where the fit turns to coarse likenesses, growth is another, often
-        less. At n from 32,000 to 1e6 of four laws fits took 0.03 to 0.75 of the time predicted,
-        least where a slow fit ended the calibration at few samples.
+        largest by the growth. That is of smaller n: the fit turns to coarse likenesses where they
+        pay, and sorts beyond the caches; see `between`.
         """
-        if math.isinf(n):
-            return math.inf
         if n > self.sizes[-1]:
-            growth = max(1.0, self.growth) if math.isfinite(self.growth) else 1.0
-            return float(self.seconds[-1] * (n / self.sizes[-1]) ** growth)
+            return self._beyond(n, self.growth)
         logs = np.interp(math.log(n), np.log(self.sizes), np.log(self.seconds))
         return math.exp(float(logs))
+
+    def between(self, n: float) -> tuple[float, float]:
+        """Return the seconds at `n` if the rest grew no more beyond the largest, and if as n."""
+        if n > self.sizes[-1]:
+            return self._beyond(n, 0.0), self._beyond(n, 1.0)
+        return self.predict(n), self.predict(n)
+
+    def _beyond(self, n: float, growth: float) -> float:
+        if math.isinf(n):
+            return math.inf
+        ratio = n / self.sizes[-1]
+        return float(self.least * ratio + (self.seconds[-1] - self.least) * ratio**growth)
 
 
 def calibrate(
@@ -89,28 +113,50 @@ def calibrate(
     Returns
     -------
     Timing
-        Of sizes 1000, 8000 and 64,000, as far as some seconds go.
+        Of sizes 2000, 8000, 32,000 and 128,000, as far as some three seconds go.
     """
     sigma = check_positive("sigma", sigma)
     pilot = None if samples is None else check_samples(samples, name="samples")
     rng = np.random.default_rng(random_state)
-    _fit(_draw(pilot, 64, dim, sigma, rng), sigma, rng, n_jobs)  # compiled code is loaded here
-    sizes, seconds, spent = [_SMALLEST], list[float](), 0.0
+    _fit(
+        _draw(pilot, 64, dim, sigma, rng), sigma, rng, n_jobs, _LEAST_DRAWS
+    )  # compiled code is loaded here
+    sizes, seconds, least, spent = [_SMALLEST], list[float](), list[float](), 0.0
     while True:
         times: list[float] = []
-        odd = max(_LONG, _ODD * seconds[-1]) if seconds else _LONG
+        odd = max(_LONG, _ODD * seconds[-1]) if seconds else _BUDGET
         while not times or (times[0] > odd and len(times) < 2):
             rows = _draw(pilot, sizes[-1], dim, sigma, rng)
-            began = time.perf_counter()
-            _fit(rows, sigma, rng, n_jobs)
-            times.append(max(time.perf_counter() - began, 1e-9))
+            times.append(_seconds(rows, sigma, rng, n_jobs, _MAX_DRAWS))
         seconds.append(min(times))
-        spent += sum(times)
-        if spent > _BUDGET or sizes[-1] * _STEP > _LARGEST:
-            break
+        least.append(min(_seconds(rows, sigma, rng, n_jobs, _LEAST_DRAWS), seconds[-1]))
+        spent += sum(times) + least[-1]
+        growth = _growth(sizes, np.subtract(seconds, least))
+        if spent + _LONGER * seconds[-1] > _BUDGET or sizes[-1] * _STEP > _LARGEST:
+            return Timing(tuple(sizes), tuple(seconds), least[-1], growth)
         sizes.append(sizes[-1] * _STEP)
-    growth = math.log(seconds[-1] / seconds[-2]) / math.log(_STEP) if len(sizes) > 1 else math.nan
-    return Timing(tuple(sizes), tuple(seconds), growth)
+
+
+def _growth(sizes: Sequence[int], seconds: NDArray[np.float64]) -> float:
+    """Return the exponent of n by least squares in the logs of the largest sizes, in [0, 1]."""
+    if len(sizes) < _FITTED:
+        return _ASSUMED
+    logs = np.log(sizes[-_FITTED:])
+    logs -= logs.mean()
+    slope = float(logs @ np.log(np.maximum(seconds[-_FITTED:], 1e-9)) / (logs @ logs))
+    return min(max(slope, 0.0), 1.0)
+
+
+def _seconds(
+    rows: NDArray[np.float64],
+    sigma: float,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    max_draws: int,
+) -> float:
+    began = time.perf_counter()
+    _fit(rows, sigma, rng, n_jobs, max_draws)
+    return max(time.perf_counter() - began, 1e-9)
 
 
 def _draw(
@@ -123,6 +169,10 @@ def _draw(
 
 
 def _fit(
-    rows: NDArray[np.float64], sigma: float, rng: np.random.Generator, n_jobs: int | None
+    rows: NDArray[np.float64],
+    sigma: float,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    max_draws: int,
 ) -> None:
-    GaussianMixture(rows, sigma, n_jobs=n_jobs).entropy(_TOLERANCE, _MAX_DRAWS, rng)
+    GaussianMixture(rows, sigma, n_jobs=n_jobs).entropy(_TOLERANCE, max_draws, rng)

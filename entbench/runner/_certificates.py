@@ -30,19 +30,24 @@ class Verification:
     ----------
     method : str
         Of the other evaluation.
-    value, error : float
-        The other value and the bound on its error, in nats.
+    value : float
+        The other value in nats.
+    error : float or None
+        Bound on the other value's error, in nats; None where it states none.
     difference : float
         Between the two values, in nats.
     allowed : float
         What the difference may come to.
+    fresh : bool
+        Whether it was evaluated now; else it is one of the reference's checks.
     """
 
     method: str
     value: float
-    error: float
+    error: float | None
     difference: float
     allowed: float
+    fresh: bool = True
 
     @property
     def agrees(self) -> bool:
@@ -107,7 +112,7 @@ def verify(
 
     One that took sampling is made again with another seed, by another method where the source has
     one; the two may differ by the sum of their errors. An exact one is held against the worst of
-    its checks, by ten times its error as the contract of sources has it.
+    its checks, each an evaluation of its own made with it; see `allowed_of`.
     """
     if reference.confidence < 1.0 and isinstance(source, Source):
         again = source.verify if isinstance(source, SampledSource) else source.certify
@@ -118,8 +123,17 @@ def verify(
     if not reference.checks:
         raise ValueError("the source's reference has no second evaluation to verify it by.")
     worst = max(reference.checks, key=lambda check: check.difference)
-    allowed = _CHECK_FACTOR * reference.error + _CHECK_FLOOR
-    return Verification(worst.method, worst.value, reference.error, worst.difference, allowed)
+    return Verification(
+        worst.method, worst.value, None, worst.difference, allowed_of(reference), fresh=False
+    )
+
+
+def allowed_of(reference: Reference) -> float:
+    """Return what a check of a reference may differ by: a check may be looser than the value.
+
+    Ten times its error, and 1e-10 nats, as the contract of sources has it.
+    """
+    return _CHECK_FACTOR * reference.error + _CHECK_FLOOR
 
 
 def _within(error: float | None, reference: Reference, name: str) -> Reference:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from entbench.mixture import GaussianMixture, MixtureEntropy
 
     Sampler = Callable[[int, np.random.Generator], NDArray[np.float64]]
+    Watcher = Callable[[str, str], None]
 
 # Part of the key of stored certificates: raised when what is below changes its values on purpose.
 CERTIFICATE_VERSION = "1"
@@ -27,7 +30,7 @@ DEFAULT_ERROR = 5e-3
 DEFAULT_CONFIDENCE = 0.95
 
 # Separate streams for what must be independent.
-_FIRST, _SECOND, _BATCH, _FRESH = range(4)
+_FIRST, _SECOND, _BATCH, _FRESH, _PROBE = range(5)
 # Budgets: evaluations of a kernel, draws of one integration, samples in a batch.
 _MOST_PAIRS = 2e12
 _MOST_DRAWS = 300_000_000
@@ -44,6 +47,11 @@ _MOST_GROWTH = 8
 _BATCH_TOLERANCE = 1.0 / 6.0
 # What the engine lets kernels err by, over the standard error asked.
 _KERNEL_SHARE = 0.1
+# Foresight: draws, or share of the budget, after which an integration is judged, and how far off
+# its standard error may be foreseen; nats to which a probe knows the plug-in, standard errors
+# that are taken off what it finds.
+_JUDGED_DRAWS, _JUDGED_SHARE, _DOUBT = 1_000_000, 0.01, 4.0
+_PROBE_TOLERANCE, _PROBE_ERRORS = 2e-3, 3.0
 _PILOT = 4096
 # A variance is known where so many draws make it up.
 _ENOUGH = 25.0
@@ -52,6 +60,25 @@ _LATTICE_STEP = {1: 1.0 / 10.0, 2: 1.0 / 6.0}  # in sigma
 _LATTICE_REACH = 9.0
 _MOST_LATTICE = 4_000_000
 _LATTICE_KERNEL = 1e-10
+
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Have `watcher` called with what is being done, and how far it is, from time to time."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def _tell(stage: str, detail: str) -> None:
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(stage, detail)
 
 
 class SampledSource(Source):
@@ -129,6 +156,13 @@ class Asked:
         raise ValueError(
             f"`error` of {self.error:g} nats at confidence {self.confidence:g} is beyond the "
             f"budget: {reached:.2g} nats reached with {spent}."
+        )
+
+    def foresee(self, least: float, seen: str) -> NoReturn:
+        """Say in one line what the budget would come to."""
+        raise ValueError(
+            f"`error` of {self.error:g} nats at confidence {self.confidence:g} is beyond the "
+            f"budget: about {least:.1g} nats could be had at best, by an estimate from {seen}."
         )
 
 
@@ -283,6 +317,7 @@ def mean_to(
         if is_rare(moments[1], moments[2]):
             variance = max(variance, variance_bound)
         error = math.sqrt(variance / count)
+        _tell("averaging independent draws", f"{count} draws, to {error:.1e} nats")
         if error <= standard_error or count >= max_draws:
             return Mean(shift + float(moments[0]) / count, error, count)
         wanted = math.ceil(1.05 * variance / standard_error**2) + 1
@@ -301,7 +336,16 @@ def check_of(second: Reference, value: float) -> ReferenceCheck:
 
 def _integrate(mixture: GaussianMixture, asked: Asked) -> MixtureEntropy:
     most = int(min(_MOST_DRAWS, _MOST_PAIRS / mixture.n))
-    return mixture.entropy(asked.standard_error, most, asked.rng(_FIRST))
+    judged = min(_JUDGED_DRAWS, _JUDGED_SHARE * most)
+
+    def look(draws: int, error: float) -> None:
+        _tell(f"integrating over {mixture.n} components", f"{draws} draws, to {error:.1e} nats")
+        at_best = error * math.sqrt(draws / most)
+        # in one and two dimensions these draws are but companions of a rule
+        if mixture.dim > 2 and draws >= judged and at_best > _DOUBT * asked.standard_error:
+            asked.foresee(asked.quantile * at_best, f"{draws} draws")
+
+    return mixture.entropy(asked.standard_error, most, asked.rng(_FIRST), progress=look)
 
 
 def _rounding(value: float) -> float:
@@ -371,6 +415,8 @@ class _Batches:
 def _bracket(sample: Sampler, sigma: float, asked: Asked) -> _Batches:
     """Let n grow until the bracket is narrow enough."""
     n, left = _FIRST_SAMPLES, _MOST_PAIRS
+    if asked.error < _PROBE_TOLERANCE:  # batches that go so far cost more than a probe
+        _probe(sample, sigma, asked, n, _MOST_SAMPLES)
     while True:
         found = _batches(sample, sigma, asked, n)
         low, high = found.limits(asked.confidence)
@@ -385,7 +431,47 @@ def _bracket(sample: Sampler, sigma: float, asked: Asked) -> _Batches:
             growth //= 2
         if n * growth > _MOST_SAMPLES or found.pairs * growth > left:
             asked.give_up(half, f"{_BATCHES} batches of {n} samples")
+        reach = min(_MOST_SAMPLES, n * left / found.pairs)
+        if half * n / reach > asked.error:
+            _probe(sample, sigma, asked, n, reach, half)
         n *= growth
+
+
+def _probe(
+    sample: Sampler,
+    sigma: float,
+    asked: Asked,
+    n: int,
+    reach: float,
+    half: float = 0.0,
+) -> None:
+    """Refuse an error that the plug-in alone exceeds, as far as n can go.
+
+    The bracket narrows as 1/n in the end, but its upper side may fall faster before: where samples
+    stand alone, its distance is that to the nearest one, squared. The lower side does not. n times
+    the bias b(n) does not fall with n, so that b(n/2) <= 2 b(n), and what the plug-in gains from
+    n/2 to n samples is at most b(n). Its scatter falls no faster. Half of both is the least
+    half-width.
+    """
+    from entbench.mixture import GaussianMixture
+
+    found = np.empty((_CHECK_BATCHES, 2))
+    errors = np.empty_like(found)
+    for batch in range(_CHECK_BATCHES):
+        rng = asked.rng(_PROBE, n, batch)
+        signal = sample(n, rng)
+        for i, rows in enumerate((signal[: n // 2], signal)):
+            one = GaussianMixture(rows, sigma).entropy(_PROBE_TOLERANCE, _BATCH_DRAWS, rng)
+            found[batch, i], errors[batch, i] = one.plug_in, one.standard_error
+    gains = found[:, 1] - found[:, 0]
+    gain = float(gains.mean() - _PROBE_ERRORS * gains.std(ddof=1) / math.sqrt(_CHECK_BATCHES))
+    # less what integration adds; by chance the scatter comes out twice as large once in 1000 times
+    variance = max(float(found[:, 1].var(ddof=1) - (errors[:, 1] ** 2).mean()), 0.0)
+    scatter = 0.5 * asked.quantile * math.sqrt(variance / _BATCHES)
+    least = 0.5 * (max(gain, 0.0) + scatter) * n / reach
+    if least > asked.error:
+        likely = half * n / reach if math.isfinite(half) else 0.0
+        asked.foresee(max(least, likely), f"batches of {n} samples")
 
 
 def _batches(sample: Sampler, sigma: float, asked: Asked, n: int) -> _Batches:
@@ -394,6 +480,7 @@ def _batches(sample: Sampler, sigma: float, asked: Asked, n: int) -> _Batches:
     tolerance = _BATCH_TOLERANCE * math.sqrt(_BATCHES) * asked.error
     found: list[MixtureEntropy] = []
     for batch in range(_BATCHES):
+        _tell(f"plug-in and leave-one-out of {n} samples", f"batch {batch + 1} of {_BATCHES}")
         rng = asked.rng(_BATCH, n, batch)
         mixture = GaussianMixture(sample(n, rng), sigma)
         found.append(mixture.entropy(tolerance, _BATCH_DRAWS, rng))
@@ -415,6 +502,7 @@ def _cross_entropy(sample: Sampler, sigma: float, asked: Asked, n: int, batches:
     tolerance = min(max(_KERNEL_SHARE * asked.standard_error, 1e-12), 1e-4)
     means = np.empty((batches, 2))
     for batch in range(batches):
+        _tell(f"check by {n} fresh samples", f"batch {batch + 1} of {batches}")
         rng = asked.rng(_FRESH, n, batch)
         centres, fresh = sample(n, rng), sample(n, rng)
         noise = rng.standard_normal(fresh.shape)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from entbench import _registry as registry
+from entbench.cli import main
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -28,6 +30,21 @@ def test_help_comes_at_once(entbench: Command) -> None:
     for command in ("suite", "list", "describe", "reference", "estimate", "completion"):
         assert command in done.stdout
         assert entbench(command, "--help").returncode == 0
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_shows_an_example_a_line(columns: int) -> None:
+    shown = CliRunner().invoke(main, ["--help"], terminal_width=columns).stdout
+    assert "\b" not in shown
+    assert "\\b" not in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    assert max(map(len, lines)) <= columns
+    examples = [line for line in lines if line.startswith("entbench ")]
+    assert len(examples) == 10
+    assert examples[1] == "entbench suite d=5,10 n=1e2:1e4:log5  sweeps"
+    for line in examples:  # what is done, and what for, one column each
+        assert not line[38].isspace()
+        assert line[37].isspace()
 
 
 def test_list_has_everything(entbench: Command) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from entbench.cli import main
-from entbench.cli._plan import _power
+from entbench.cli._bounds import bounds
+from entbench.cli._common import sample_size
 from entbench.cli._plan import plan as command
 from entbench.planner import _timing, plan
 from entbench.sources.truncated_mixture import TruncatedMixture
@@ -52,8 +54,7 @@ def test_table_without_a_pilot(here: Command) -> None:
     made = plan(3, error=0.1, sigma=0.1, timed=False)
     for answer in made.answers:
         (line,) = [line for line in lines if line.startswith(answer.about)]
-        shown = f"{answer.n:.0f}" if answer.n < 1e7 else _power(int(answer.n))
-        assert line.split()[-1] == shown
+        assert line.split()[-1] == sample_size(answer.n)
     assert "most S need far less" in done.stdout
     assert "seconds" not in done.stdout
 
@@ -87,7 +88,9 @@ def test_seconds_are_predictions(
 ) -> None:
     monkeypatch.setattr(_timing, "_MAX_DRAWS", 10_000)
     done = here("plan", "sigma=0.2", "error=0.05", "--pilot", "pilot.npy")
-    assert "seconds are a prediction for one fit of sp here" in done.stdout
+    assert "seconds: about, for one fit of sp here" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("sp, predicted")]
+    assert re.search(r" about 0\.\d+$", line)
 
 
 def test_out_of_reach_is_null_in_json(here: Command) -> None:
@@ -120,8 +123,48 @@ def test_what_a_user_can_mend_is_one_line(
     assert done.stdout == ""
 
 
-def test_powers_are_rounded_up() -> None:
-    assert _power(10**7) == "1.00e7"
-    assert _power(10**7 + 1) == "1.01e7"
-    assert _power(99_999_999) == "1.00e8"
-    assert _power(6_896_000_000) == "6.90e9"
+@pytest.mark.parametrize(
+    ("n", "shown"),
+    [
+        (1, "1"),
+        (12_345_678, "12345678"),
+        (10**9, "1000000000"),
+        (10**9 + 1, "1.01e9"),
+        (4 * 10**9, "4e9"),
+        (6_896_000_000, "6.90e9"),
+        (9_990_000_000, "9.99e9"),
+        (9_990_000_001, "1.00e10"),
+        (10**13, "1e13"),
+        (10**300, "1e300"),
+    ],
+)
+def test_sizes_are_plain_to_1e9_and_rounded_up_beyond(n: int, shown: str) -> None:
+    assert sample_size(n) == shown
+    assert float(shown) >= n
+
+
+def test_n_is_printed_alike_by_plan_and_bounds(here: Command) -> None:
+    sizes = ["1", "99999999", "1000000000", "4e9", "1e13"]
+    setting = ["d=2", "sigma=0.1"]
+    table = CliRunner().invoke(bounds, [*setting, f"n={','.join(sizes)}"]).stdout
+    assert [line.split()[0] for line in table.splitlines() if "  " in line][1:6] == sizes
+    for size in sizes:
+        shown = here("plan", *setting, f"n={size}", "error=0.1", "--no-time").stdout
+        assert f"error at n = {size} " in shown
+        assert f"n = {size}" in shown.splitlines()[0].split(", ")
+
+
+def test_too_small_a_pilot_is_told_without_what_means_nothing(
+    here: Command, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "small.npy", np.random.default_rng(0).uniform(-1, 1, (50, 8)))
+    asked = ["plan", "sigma=0.1", "error=0.05", "--pilot", "small.npy", "--no-time"]
+    text = here(*asked).stdout
+    assert "✗ too small a pilot: 50 of its 50 rows can be told apart" in text
+    assert "I_chi2 >= 49" in text
+    for nothing in ("sqrt(V)", "jackknife", "to leading order"):
+        assert nothing not in text
+    names = [
+        answer["name"] for answer in json.loads(here(*asked, "--format", "json").stdout)["answers"]
+    ]
+    assert names[-2:] == ["sp", "sp-jackknife"]

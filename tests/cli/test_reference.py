@@ -3,15 +3,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from scipy.stats import norm
 
+from entbench import Reference, ReferenceCheck
 from entbench import _registry as registry
-from entbench.cli._reference import reference
+from entbench.cli import _progress
+from entbench.cli._reference import _known, reference
 from entbench.runner import _certificates as certificates
+from entbench.sources import _certificate as certificate
 from entbench.sources.gaussian_mixture import RandomGaussianMixture
 
 
@@ -50,6 +56,39 @@ def test_pairs() -> None:
     assert data["facts"] == {}
 
 
+def test_pairs_that_are_a_channel_show_what_is_known_of_the_signal() -> None:
+    text = run("bpsk-awgn", "d=1", "sigma=0.5").stdout
+    # one bit, wrong where the noise exceeds 1: Phi(-2)
+    (line,) = [line for line in text.splitlines() if line.startswith("decoding error")]
+    assert line.split()[-2:] == ["<=", f"{norm.cdf(-2.0):.10g}"]
+    assert "log values" in text
+
+
+def test_verify_of_an_exact_source_names_its_check_once() -> None:
+    asked = ("uniform-cube", "d=2", "sigma=0.3")
+    (check,) = data_of(*asked)["checks"]
+    text = " ".join(run(*asked, "--verify").stdout.split())
+    assert text.count(" ".join(check["method"].split())) == 1
+    assert "verified agrees with its check above, an evaluation of its own: differs by" in text
+    verification = data_of(*asked, "--verify")["verification"]
+    assert verification["fresh"] is False
+    assert verification["error"] is None
+    assert verification["value"] == check["value"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (0.5e-3, "other: differs by 5.0e-04 nats"),
+        (5e-3, "other: differs by 5.0e-03 nats; looser than the error, it may by 1.0e-02"),
+        (5e-2, "other: differs by 5.0e-02 nats, more than the 1.0e-02 ALLOWED"),
+    ],
+)
+def test_a_check_beyond_the_error_is_explained(difference: float, said: str) -> None:
+    truth = Reference(0.0, 1e-3, "", (ReferenceCheck("other", difference, difference),))
+    assert _known(truth)[-1] == ("check", said)
+
+
 def test_sampled_source_is_certified_and_kept(tmp_path: Path) -> None:
     asked = ("gaussian-mixture", "d=3", "--error", "0.02", "--store", tmp_path / "s.sqlite")
     data = data_of(*asked, "--confidence", "0.99", "--verify")
@@ -57,6 +96,7 @@ def test_sampled_source_is_certified_and_kept(tmp_path: Path) -> None:
     assert data["confidence"] == 0.99
     assert data["verification"]["agrees"]
     assert data["verification"]["method"] != data["method"]
+    assert data["verification"]["fresh"] is True
     assert set(data["versions"]) == {"entbench", "numpy", "scipy", "numba"}
     assert data["checks"][0]["method"] != data["method"]
     # kept: one that is surer than asked does
@@ -75,6 +115,51 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("truncated-mixture", "--verify")
     assert done.exit_code == 1
     assert "DISAGREES with other: 1 nats, differs by 5.0e-01, allowed 2.0e-01" in done.stdout
+
+
+def test_a_hopeless_error_is_one_line_in_seconds(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    done = run("random-network", "--error", "1e-9", "--store", tmp_path / "s.sqlite")
+    assert isinstance(done.exception, ValueError)
+    assert "could be had at best" in str(done.exception)
+    # 0.5 s on an idle machine once compiled; minutes where the budget is spent
+    assert time.perf_counter() - began < 20.0
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def watch(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, patience: float) -> str:
+    monkeypatch.setattr(_progress, "_PATIENCE", patience)
+    monkeypatch.setattr(_progress, "_PAUSE", 0.01)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with _progress.progress():
+        for stage in ("first", "second"):
+            for detail in ("one", "two"):
+                certificate._tell(stage, detail)
+                time.sleep(0.1)
+    return stream.getvalue()
+
+
+def test_progress_is_a_line_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = watch(io.StringIO(), monkeypatch, patience=0.01)
+    assert text == "entbench: 0 s: first ...\nentbench: 0 s: second ...\n"
+
+
+def test_progress_rewrites_a_terminal_s_line_and_wipes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = watch(Terminal(), monkeypatch, patience=0.01)
+    shown = [line for line in text.split("\r\x1b[K") if line]
+    assert list(dict.fromkeys(shown)) == [
+        f"0 s: {stage}, {detail}" for stage in ("first", "second") for detail in ("one", "two")
+    ]
+    assert text.endswith("\r\x1b[K")
+    assert "\n" not in text
+
+
+def test_what_is_short_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert watch(Terminal(), monkeypatch, patience=5.0) == ""
 
 
 @pytest.mark.parametrize(

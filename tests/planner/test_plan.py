@@ -125,32 +125,44 @@ def test_bad_input(options: dict[str, object], match: str) -> None:
 
 
 def test_times_by_hand() -> None:
-    timing = Timing((500, 1000, 2000), (0.1, 0.2, 0.4), 1.5)
+    timing = Timing((500, 1000, 2000), (0.1, 0.2, 0.4), 0.1, 0.5)
     assert timing.predict(100) == pytest.approx(0.1)
     assert timing.predict(1000) == pytest.approx(0.2)
     assert timing.predict(1414.2135623730951) == pytest.approx(0.2 * math.sqrt(2))
-    assert timing.predict(8000) == pytest.approx(0.4 * 8)
+    assert timing.predict(8000) == pytest.approx(0.1 * 4 + 0.3 * 2)
+    assert timing.between(8000) == pytest.approx((0.1 * 4 + 0.3, 0.4 * 4))
+    assert timing.between(1000) == pytest.approx((0.2, 0.2))
     assert timing.predict(math.inf) == math.inf
-    assert Timing((500, 1000), (0.1, 0.1), 0.0).predict(2000) == pytest.approx(0.2)
-    assert Timing((500,), (2.0,), math.nan).predict(1000) == pytest.approx(4.0)
 
 
-@pytest.mark.parametrize(("power", "last"), [(3.0, 8000), (0.1, 64_000), (2.0, 64_000)])
+@pytest.mark.parametrize(
+    ("power", "last"), [(3.0, 32_000), (4.0, 8000), (-0.5, 128_000), (0.6, 128_000)]
+)
 def test_growth_is_measured(monkeypatch: pytest.MonkeyPatch, power: float, last: int) -> None:
-    """A clock on which a fit to n rows takes 0.01 (n/1000)^power seconds."""
+    """A clock on which a fit to n rows takes 1e-7 n and, if whole, 0.01 (n/2000)^power seconds."""
     clock = [0.0]
 
-    def fit(rows: np.ndarray, *others: object) -> None:
-        clock[0] += 0.01 * (len(rows) / 1000) ** power
+    def fit(rows: np.ndarray, *others: int) -> None:
+        clock[0] += 1e-7 * len(rows)
+        if others[-1] == _timing._MAX_DRAWS:
+            clock[0] += 0.01 * (len(rows) / 2000) ** power
 
     monkeypatch.setattr(_timing, "_fit", fit)
     monkeypatch.setattr(_timing.time, "perf_counter", lambda: clock[0])
     timing = calibrate(None, 0.1, dim=2)
-    assert timing.sizes == tuple(n for n in (1000, 8000, 64_000) if n <= last)
-    assert timing.growth == pytest.approx(power)
-    assert timing.predict(10 * last) == pytest.approx(
-        0.01 * (last / 1000) ** power * 10 ** max(power, 1.0)
-    )
+    assert timing.sizes == tuple(n for n in (2000, 8000, 32_000, 128_000) if n <= last)
+    growth = min(max(power, 0.0), 1.0) if last > 8000 else 0.3
+    assert timing.measured == (last > 8000)
+    assert timing.growth == pytest.approx(growth)
+    least, rest = 1e-7 * last, 0.01 * (last / 2000) ** power
+    assert timing.predict(10 * last) == pytest.approx(10 * least + rest * 10**growth)
+    assert timing.between(10 * last) == pytest.approx((10 * least + rest, 10 * (least + rest)))
+
+
+def test_growth_is_a_least_squares_line() -> None:
+    sizes, seconds = [2000, 8000, 32_000, 128_000], np.array([9.0, 0.2, 0.25, 0.6])
+    line = np.polyfit(np.log(sizes[1:]), np.log(seconds[1:]), 1)
+    assert _timing._growth(sizes, seconds) == pytest.approx(line[0], rel=1e-12)
 
 
 def test_one_slow_fit_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,8 +170,7 @@ def test_one_slow_fit_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_timing, "_fit", lambda *given: None)
     monkeypatch.setattr(_timing.time, "perf_counter", lambda: 7.0 * next(ticks))
     timing = calibrate(None, 0.1)
-    assert (timing.sizes, timing.seconds) == ((1000,), (7.0,))
-    assert math.isnan(timing.growth)
+    assert (timing.sizes, timing.seconds, timing.growth) == ((2000,), (7.0,), 0.3)
 
 
 def test_the_shorter_of_two_fits_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +193,6 @@ def test_plan_is_timed(pilot: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> No
             assert answer.seconds is None
         else:
             assert answer.seconds == made.timing.predict(answer.n)
-    assert any(note.startswith("seconds are a prediction") for note in made.notes)
+            low, high = answer.seconds_between
+            assert low <= answer.seconds <= high
+    assert any(note.startswith("seconds: about, for one fit of sp") for note in made.notes)

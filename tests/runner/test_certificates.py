@@ -149,6 +149,7 @@ def test_verification(asked: list[Any]) -> None:
     reference = Sampled().certify(1e-2)
     again = verify(Sampled(), reference, 1e-2, 0.9)
     assert again.agrees
+    assert again.fresh
     assert asked[-1] == (1e-2, 0.9, 1)
     # both are within 0.01: 0.019 apart they may be, 0.021 not
     assert verify(Sampled(shift=0.019), reference, 1e-2).agrees
@@ -161,6 +162,7 @@ def test_exact_reference_is_held_against_its_checks() -> None:
     source = TruncatedMixture()
     exact = source.reference()
     assert verify(source, exact).agrees
+    assert not verify(source, exact).fresh
     wrong = Reference(exact.value + 1e-6, exact.error, "", (ReferenceCheck("", 0.0, 1e-6),))
     assert not verify(source, wrong).agrees
     with pytest.raises(ValueError, match="has no second evaluation"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -109,6 +110,81 @@ def test_budget_that_will_not_do_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
         certify_bracket(gaussian_signal, 0.5, Asked(0.01))
     with pytest.raises(ValueError, match="reached with 16 batches of 1024 samples"):
         verify_bracket(gaussian_signal, 0.5, Asked(0.01))
+
+
+def never(*arguments: object) -> None:
+    raise AssertionError("the budget was spent")
+
+
+def at_best(caught: pytest.ExceptionInfo[ValueError]) -> float:
+    found = re.search(r"about (\S+) nats could be had at best", str(caught.value))
+    assert found is not None
+    return float(found[1])
+
+
+def test_hopeless_bracket_is_refused_before_the_budget_is_spent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(certificate, "_batches", never)
+    with pytest.raises(ValueError, match="by an estimate from batches of 1024 samples") as caught:
+        certify_bracket(gaussian_signal, 0.5, Asked(1e-9))
+    # I_chi2 = (1 + 1/0.25)^3 - 1 = 124: the bias at 2^18 samples, and V = 3 (1/1.25)^2/2: what
+    # half of Student's limits comes to. What is said to be out of reach has to be.
+    bias, scatter = 124 / 2 / 2**18, math.sqrt(0.96 / 2**18)
+    assert 1e-6 < at_best(caught) < 0.5 * (2 * bias + 2 * 2.13 * scatter / 4)
+
+
+def test_hopeless_mixture_is_refused_before_the_budget_is_spent() -> None:
+    mixture, _ = product_mixture(3, 0.4)
+    seen: list[str] = []
+    with (
+        certificate.watched(lambda stage, detail: seen.append(detail)),
+        pytest.raises(ValueError, match="could be had at best, by an estimate from") as caught,
+    ):
+        certify_mixture(mixture, Asked(1e-9))
+    *_, last = seen
+    # of a normal mean: a hundred times the draws, a tenth of the error
+    draws, error = int(last.split()[0]), float(last.split()[3])
+    assert draws < 0.1 * certificate._MOST_DRAWS
+    scale = math.sqrt(draws / certificate._MOST_DRAWS)
+    assert at_best(caught) == pytest.approx(1.96 * error * scale, rel=0.5)  # one digit is told
+
+
+def test_what_can_be_had_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 atoms far apart: at 64 samples many stand alone, and leave-one-out is way above h.
+
+    It comes down faster than as 1/n: by that rule 2048 samples would leave more than a nat.
+    """
+    monkeypatch.setattr(certificate, "_FIRST_SAMPLES", 64)
+    monkeypatch.setattr(certificate, "_MOST_SAMPLES", 2048)
+    probes: list[int] = []
+    probe = certificate._probe
+
+    def counted(sample: object, sigma: float, asked: Asked, n: int, *others: float) -> None:
+        probes.append(n)
+        probe(sample, sigma, asked, n, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(certificate, "_probe", counted)
+
+    def atoms(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        return rng.integers(0, 4, (n, 3)).astype(np.float64)
+
+    found = certify_bracket(atoms, 0.05, Asked(0.05))
+    truth = math.log(64) + gaussian_entropy(3, 0.05)
+    assert abs(found.value - truth) <= found.error <= 0.05
+    assert 64 in probes
+
+
+def test_watcher_is_told_and_forgotten() -> None:
+    stages: list[str] = []
+    with certificate.watched(lambda stage, detail: stages.append(stage)):
+        certify_bracket(gaussian_signal, 0.5, Asked(0.1))
+    told = list(dict.fromkeys(stages))
+    assert told[0] == "plug-in and leave-one-out of 1024 samples"
+    assert told[-1].startswith("check by ")
+    count = len(stages)
+    certify_bracket(gaussian_signal, 0.5, Asked(0.1))
+    assert len(stages) == count
 
 
 @pytest.mark.parametrize(
