@@ -12,16 +12,13 @@ from entbench._base import SourceFacts
 from entbench._records import Case, Spec
 from entbench.report._capacity import capacities_of
 from entbench.report._integration import integration_errors
-from entbench.report._statistics import Row, mean_interval
+from entbench.report._statistics import CHECK_CONFIDENCE, Row, mean_interval
 from entbench.report._theorems import THEOREMS, bounds_for, scatter_of
 from entbench.report._worst_case import hard_pairs
 
 Status = Literal["holds", "violated", "vacuous", "not applicable"]
 
-# A check compares at this confidence, so that a true bound is reported as broken in at most one of
-# 10,000 comparisons (two-sided Student t over the trials).
-CHECK_CONFIDENCE = 1.0 - 1e-4
-# ... beyond the error of the reference and this, in nats: kernels of sp are in single precision
+# Beyond intervals and the error of the reference, in nats: kernels of sp are in single precision
 # where that is fine enough for its tolerance, so its value is off by up to some 1e-7.
 NUMERICAL_SLACK = 1e-6
 
@@ -141,7 +138,7 @@ def _compare(row: Row, name: str, bound: float, facts: SourceFacts | None) -> Ve
     """Compare a row's statistic with a bound; None where its interval is not known."""
     theorem = THEOREMS[name]
     values = -row.errors if theorem.statistic == "bias" else np.abs(row.errors)
-    slack = row.reference_error + NUMERICAL_SLACK
+    slack = row.reference_limit + NUMERICAL_SLACK
     interval = mean_interval(values, slack, CHECK_CONFIDENCE, scatter_of(row.n, facts))
     if interval is None:
         return None
@@ -179,7 +176,7 @@ def _bracket(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
         sign = {"sp": 1.0, "sp-loo": -1.0}.get(row.estimator.name)
         if sign is None:
             continue
-        slack = row.reference_error + NUMERICAL_SLACK
+        slack = row.reference_limit + NUMERICAL_SLACK
         interval = mean_interval(sign * row.errors, slack, CHECK_CONFIDENCE)
         if interval is None:
             continue

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
+from entbench._base import Reference
 from entbench._records import Case, Record, Spec, SuiteRun
 
 Interval = tuple[float, float]
 
 _CONFIDENCE = 0.95
+# A check compares at this confidence, so that a true bound is reported as broken in at most one of
+# 10,000 comparisons (two-sided Student t over the trials).
+CHECK_CONFIDENCE = 1.0 - 1e-4
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class Row:
     seconds : float or None
         Mean time of a fit.
     reference_error : float
-        Error of the reference, in nats.
+        Error of the reference, in nats, at the confidence that it has.
+    reference_limit : float
+        The same at the confidence of the checks: larger where sampling went into the reference.
     at_reference_floor : bool
         Whether the mean absolute error is within the error of the reference, and so says nothing.
     """
@@ -60,6 +66,7 @@ class Row:
     rmse: float | None
     seconds: float | None
     reference_error: float
+    reference_limit: float
     at_reference_floor: bool
 
 
@@ -176,8 +183,17 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         rmse=float(np.sqrt(np.mean(errors**2))) if good else None,
         seconds=float(np.mean([record.seconds for record in good])) if good else None,
         reference_error=floor,
+        reference_limit=_limit(case.reference),
         at_reference_floor=mae is not None and mae <= floor,
     )
+
+
+def _limit(reference: Reference) -> float:
+    """Return the reference's error at the confidence of the checks, its own error being normal."""
+    if reference.confidence >= 1.0:
+        return reference.error
+    wanted, own = (ndtri(0.5 + 0.5 * c) for c in (CHECK_CONFIDENCE, reference.confidence))
+    return float(reference.error * max(1.0, wanted / own))
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:

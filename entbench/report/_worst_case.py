@@ -85,7 +85,7 @@ def worst_cases(
 
 
 def _upper_limit(row: Row, confidence: float) -> float | None:
-    interval = mean_interval(np.abs(row.errors), row.reference_error, confidence)
+    interval = mean_interval(np.abs(row.errors), row.reference_limit, confidence)
     return None if interval is None else interval[1]
 
 

@@ -378,3 +378,12 @@ def test_vacuous_bounds_are_marked(run_of: RunOf) -> None:
     assert theory.vacuous == {"risk_upper"}
     assert theory.values["bias_upper"] == 20.0
     assert theory.values["bias_lower"] == 20.0 - math.log(10)
+
+
+@pytest.mark.parametrize(("confidence", "status"), [(1.0, "violated"), (0.95, "holds")])
+def test_a_sampled_truth_may_be_farther_off(run_of: RunOf, confidence: float, status: str) -> None:
+    """Half a nat at 95 % is 0.99 nats at the confidence of the checks, 3.89 / 1.96 times that."""
+    run = run_of({100: 0.8 + WOBBLE}, "sp", facts=CUBE, error=0.5)
+    (case,) = run.cases
+    sampled = replace(case, reference=replace(case.reference, confidence=confidence))
+    assert check_of(replace(run, cases=(sampled,)), "bracket").status == status
