@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from entbench._base import (
+        Claim,
         EntropyEstimator,
         EntropyResult,
+        Experiment,
+        ExperimentResult,
         MutualInformationEstimator,
         MutualInformationResult,
         Pairs,
@@ -22,15 +25,18 @@ if TYPE_CHECKING:
         SourceFacts,
     )
     from entbench._functional import estimate_entropy, estimate_mutual_information
-    from entbench._registry import register_estimator, register_source
+    from entbench._registry import register_estimator, register_experiment, register_source
     from entbench._validation import check_pairs, check_samples
     from entbench.runner import run_suite
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Claim": "entbench._base",
     "EntropyEstimator": "entbench._base",
     "EntropyResult": "entbench._base",
+    "Experiment": "entbench._base",
+    "ExperimentResult": "entbench._base",
     "MutualInformationEstimator": "entbench._base",
     "MutualInformationResult": "entbench._base",
     "PairSource": "entbench._base",
@@ -44,13 +50,17 @@ _HOMES = {
     "estimate_entropy": "entbench._functional",
     "estimate_mutual_information": "entbench._functional",
     "register_estimator": "entbench._registry",
+    "register_experiment": "entbench._registry",
     "register_source": "entbench._registry",
     "run_suite": "entbench.runner",
 }
 
 __all__ = [
+    "Claim",
     "EntropyEstimator",
     "EntropyResult",
+    "Experiment",
+    "ExperimentResult",
     "MutualInformationEstimator",
     "MutualInformationResult",
     "PairSource",
@@ -65,6 +75,7 @@ __all__ = [
     "estimate_entropy",
     "estimate_mutual_information",
     "register_estimator",
+    "register_experiment",
     "register_source",
     "run_suite",
 ]

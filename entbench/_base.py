@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
@@ -398,6 +400,83 @@ class PairSource(Law):
     def facts(self) -> SourceFacts | None:
         """Return what the bounds may use of S, where X = S and Y = S + Z; by default nothing."""
         return None
+
+
+class Claim(NamedTuple):
+    """What a paper says, beside what was measured.
+
+    Attributes
+    ----------
+    claim : str
+        In the paper's sense.
+    where : str
+        Its figure, table or section.
+    measured : str
+        The numbers here.
+    holds : bool or None
+        Whether they agree; None where they do not tell.
+    """
+
+    claim: str
+    where: str
+    measured: str
+    holds: bool | None
+
+
+class Experiment(ABC):
+    """Questions to networks in training, asked step by step.
+
+    A subclass takes its parameters as arguments of ``__init__``, plain numbers, texts or truth
+    values, and keeps each under its own name, checked and converted: a frozen dataclass does that.
+
+    Attributes
+    ----------
+    version : str
+        Raised when a step's result changes on purpose; part of the key of stored results.
+    figures : tuple of str
+        What the report draws.
+    """
+
+    version: ClassVar[str]
+    figures: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def steps(self) -> list[dict[str, Any]]:
+        """Return what there is to measure, in the order in which it comes about."""
+
+    @abstractmethod
+    def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of a step: numbers, texts and lists of them, by name.
+
+        Depends on the parameters and the step alone, so that it can be kept and used again.
+        """
+
+    @classmethod
+    def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:
+        """Hold what the paper says against the results of a run; by default nothing."""
+        return []
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the parameters, as checked and converted, by name."""
+        return {name: getattr(self, name) for name in parameters_of(type(self))}
+
+
+class ExperimentResult(NamedTuple):
+    """A step of an experiment and its result.
+
+    Attributes
+    ----------
+    params : mapping
+        The experiment's parameters.
+    step : mapping
+        As `Experiment.steps` gives it.
+    result : mapping
+        As `Experiment.measure` gives it.
+    """
+
+    params: Mapping[str, Any]
+    step: Mapping[str, Any]
+    result: Mapping[str, Any]
 
 
 def mismatch(estimator: Estimator | type[Estimator], source: Law) -> str:

@@ -116,6 +116,55 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One thing to measure: an experiment at one of its steps."""
+
+    experiment: Spec
+    at: tuple[tuple[str, Scalar], ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Return the hash of what determines the step's result."""
+        identity = self.experiment.identity
+        return digest({"experiment": identity, "step": dict(self.at), "format": _KEY_FORMAT})
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return f"{self.experiment.label}, {', '.join(f'{k}={v}' for k, v in self.at)}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The outcome of one step.
+
+    Attributes
+    ----------
+    step : Step
+        What was asked.
+    status : {"ok", "failed"}
+        A failed step has a message and no result.
+    message : str
+        Why it failed, in one line.
+    seconds : float
+        What it took.
+    result : dict
+        Numbers, texts and lists of them, by name.
+    """
+
+    step: Step
+    status: str
+    message: str
+    seconds: float
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result."""
+        return self.status == STATUS_OK
+
+
+@dataclass(frozen=True)
 class Case:
     """A source of a run, with what is known of it; None where nothing is."""
 
@@ -186,6 +235,35 @@ class SuiteRun:
     computed: int
     notes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExperimentRun:
+    """A finished run of an experiment: all that a report needs.
+
+    Attributes
+    ----------
+    suite, experiment : str
+        Names of the suite and of the experiment that it asks for.
+    preset : str
+        Which of the suite's sizes was run.
+    params : dict
+        Parameters of the experiment; a sweep is a list.
+    measurements : tuple of Measurement
+        One per step, in the order of the plan.
+    info : RunInfo
+        What made it.
+    computed : int
+        Steps computed in this run; the others were in the store.
+    """
+
+    suite: str
+    experiment: str
+    preset: str
+    params: dict[str, Any]
+    measurements: tuple[Measurement, ...]
+    info: RunInfo
+    computed: int
 
 
 def digest(value: Any) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from entbench._base import (
     EntropyEstimator,
     Estimator,
+    Experiment,
     MutualInformationEstimator,
     PairSource,
     Source,
@@ -38,12 +39,15 @@ __all__ = [
     "Entry",
     "Registry",
     "estimators",
+    "experiments",
     "import_file",
     "is_kebab",
     "load_plugin",
     "make_estimator",
+    "make_experiment",
     "make_source",
     "register_estimator",
+    "register_experiment",
     "register_source",
     "sources",
     "suites",
@@ -239,6 +243,16 @@ def register_source(name: str) -> Callable[[_Class], _Class]:
     return decorate
 
 
+def register_experiment(name: str) -> Callable[[_Class], _Class]:
+    """Class decorator: make an `Experiment` known as `name` in this process."""
+
+    def decorate(cls: _Class) -> _Class:
+        experiments.register(name, cls)
+        return cls
+
+    return decorate
+
+
 def make_estimator(
     name: str,
     params: Mapping[str, Any],
@@ -282,6 +296,13 @@ def make_source(name: str, params: Mapping[str, Any]) -> Source | PairSource:
     return source
 
 
+def make_experiment(name: str, params: Mapping[str, Any]) -> Experiment:
+    """Return an experiment by name, its parameters checked."""
+    loaded = experiments.load(name)
+    experiment: Experiment = _construct(f"experiment {name!r}", loaded, dict(params))
+    return experiment
+
+
 def load_plugin(plugin: str) -> None:
     """Import a Python file or module whose decorators register estimators or sources.
 
@@ -306,7 +327,8 @@ def load_plugin(plugin: str) -> None:
         raise ValueError(f"plugin {plugin}: {error}") from error
     except Exception as error:
         raise ValueError(f"plugin {plugin} failed: {type(error).__name__}: {error}") from error
-    entries = [*estimators._registered.values(), *sources._registered.values()]
+    kinds = (estimators, sources, experiments)
+    entries = [entry for kind in kinds for entry in kind._registered.values()]
     if not any(entry.target.startswith(f"{module.__name__}:") for entry in entries):
         raise ValueError(
             f"plugin {plugin} registers nothing: decorate a class of it with "
@@ -355,6 +377,10 @@ def _check_source(name: str, cls: Any) -> None:
     complain = _complaint("source", name, cls, (Source, PairSource))
     if issubclass(cls, Source) and "sigma" not in parameters_of(cls):
         complain("`__init__` must take `sigma`")
+
+
+def _check_experiment(name: str, cls: Any) -> None:
+    _complaint("experiment", name, cls, (Experiment,))
 
 
 def _complaint(kind: str, name: str, cls: Any, bases: tuple[type, ...]) -> Callable[[str], None]:
@@ -455,4 +481,5 @@ def is_kebab(name: str) -> bool:
 
 estimators = Registry("estimator", "entbench.estimators", _check_estimator)
 sources = Registry("source", "entbench.sources", _check_source)
+experiments = Registry("experiment", "entbench.experiments", _check_experiment)
 suites = Registry("suite", "entbench.suites")

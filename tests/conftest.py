@@ -21,7 +21,8 @@ def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _forget_registrations() -> Iterator[None]:
-    known = [(r, dict(r._registered)) for r in (registry.estimators, registry.sources)]
+    kinds = (registry.estimators, registry.sources, registry.experiments)
+    known = [(kind, dict(kind._registered)) for kind in kinds]
     loaded = dict(registry._loaded_plugins)
     yield
     for kind, entries in known:

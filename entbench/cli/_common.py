@@ -112,3 +112,9 @@ def assignments(tokens: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"`{key}` is given twice.")
         found[key] = value
     return found
+
+
+def say(quiet: bool, text: str) -> None:
+    """Say something on standard error, unless asked to be quiet."""
+    if not quiet:
+        click.echo(text, err=True)

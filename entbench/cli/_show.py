@@ -12,6 +12,7 @@ from entbench.cli._common import format_option, load_plugins, plugin_option, sho
 
 if TYPE_CHECKING:
     from entbench._registry import Registry
+    from entbench.runner import SuiteFile
 
 _KINDS = ("estimators", "sources", "suites")
 
@@ -75,13 +76,13 @@ def _registry_of(kind: str) -> Registry:
 
 
 def _outline(kind: str, name: str) -> dict[str, str]:
-    from entbench.runner import load_suite
+    from entbench.runner import read_suite
 
     provider = "several"
     try:
         provider = _registry_of(kind).entry(name).provider
         if kind == "suites":
-            title = load_suite(name).title
+            title = str(read_suite(name).table.get("title", ""))
             return {"of": "", "reads": "", "summary": title, "provider": provider}
         cls = _registry_of(kind).load(name)
     except (ValueError, TypeError) as error:
@@ -130,8 +131,11 @@ def _details(kind: str, name: str) -> dict[str, Any]:
 
 
 def _suite_details(name: str) -> dict[str, Any]:
-    from entbench.runner import load_suite
+    from entbench.runner import load_suite, read_suite
 
+    file = read_suite(name)
+    if file.is_experiment:
+        return _experiment_details(file)
     loaded = load_suite(name)
     values = {**loaded.params, "seed": loaded.seed}
     values["estimators"] = ", ".join(estimator for estimator, _ in loaded.estimators)
@@ -165,6 +169,17 @@ def _suite_details(name: str) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _experiment_details(file: SuiteFile) -> dict[str, Any]:
+    """Return what there is to say of a suite that asks for an experiment: its sizes and keys."""
+    found = _details("experiments", file.table["experiment"])
+    sizes = [
+        f"preset={name}: {', '.join(f'{key}={value}' for key, value in values.items())}"
+        for name, values in file.table["presets"].items()
+    ]
+    text = "\n".join([file.table.get("title", ""), *sizes, "", found["text"]])
+    return {**found, "kind": "suite", "presets": list(file.table["presets"]), "text": text}
 
 
 def _source_text(source: dict[str, Any]) -> str:

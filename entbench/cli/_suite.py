@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,11 @@ from entbench.cli._common import (
     format_option,
     load_plugins,
     plugin_option,
+    say,
     show,
 )
+from entbench.cli._experiment import Options, run_experiment_suite
+from entbench.cli._run_progress import run_progress
 
 if TYPE_CHECKING:
     from entbench.report import Printout
@@ -97,9 +99,14 @@ def suite(
     0: done; 1: a check was violated or cells failed; 2: wrong usage.
     """
     from entbench import report
-    from entbench.runner import Store, default_path, make_plan, run_plan
+    from entbench.runner import Store, default_path, make_plan, read_suite, run_plan
 
     added = load_plugins(plugins)
+    file = read_suite(_name(tokens))
+    if file.is_experiment:
+        refused = {"--estimator": estimators, "--trials": trials, "--seed": seed}
+        options = Options(jobs, store, rerun, dry_run, format_, out, quiet)
+        sys.exit(run_experiment_suite(file, _assigned(tokens), refused, options))
     wanted = _wanted(tokens, estimators, trials, seed, added)
     report.check_requests(wanted.checks, wanted.figures, wanted.tables, wanted.error)
     if out is not None and not dry_run:
@@ -109,7 +116,7 @@ def suite(
         with Store(path, create=False) as opened:
             show(_plan_printout(make_plan(wanted, opened), opened), format_)
         return
-    with Store(path) as opened, _progress(quiet) as progress:
+    with Store(path) as opened, run_progress(quiet) as progress:
         run = run_plan(
             make_plan(wanted, opened),
             opened,
@@ -121,8 +128,8 @@ def suite(
     summary = report.summarise(run)
     if out is not None:
         for written in report.write_files(summary, out):
-            _say(quiet, f"wrote {written}")
-    _say(quiet, f"cells are kept in {path}")
+            say(quiet, f"wrote {written}")
+    say(quiet, f"cells are kept in {path}")
     show(report.suite_printout(summary), format_)
     sys.exit(0 if summary.holds else 1)
 
@@ -137,15 +144,28 @@ def _wanted(
     """Return the suite asked for; a plugin's estimators join its own unless ``-e`` chooses."""
     from entbench.runner import load_suite, override
 
-    names = [token for token in tokens if "=" not in token]
-    if len(names) > 1:
-        raise ValueError(f"one suite at a time; got {' and '.join(names)}.")
-    loaded = load_suite(names[0] if names else _DEFAULT)
-    params = assignments([token for token in tokens if "=" in token])
-    wanted = override(loaded, params, estimators=estimators, trials=trials, seed=seed)
+    wanted = override(
+        load_suite(_name(tokens)),
+        _assigned(tokens),
+        estimators=estimators,
+        trials=trials,
+        seed=seed,
+    )
     if not estimators:
         wanted = replace(wanted, estimators=(*wanted.estimators, *((name, {}) for name in added)))
     return wanted
+
+
+def _name(tokens: Sequence[str]) -> str:
+    """Return the suite's name among the tokens."""
+    names = [token for token in tokens if "=" not in token]
+    if len(names) > 1:
+        raise ValueError(f"one suite at a time; got {' and '.join(names)}.")
+    return names[0] if names else _DEFAULT
+
+
+def _assigned(tokens: Sequence[str]) -> dict[str, Any]:
+    return assignments([token for token in tokens if "=" in token])
 
 
 def _plan_printout(plan: Plan, store: Store) -> Printout:
@@ -188,90 +208,3 @@ def _plan_printout(plan: Plan, store: Store) -> Printout:
     }
     note = f"{len(plan.cells)} cells: {len(stored)} stored in {store.path}, {missing} to compute"
     return Printout(data, records, tables, [note, *plan.notes], f"{plan.suite.name}: dry run")
-
-
-def _say(quiet: bool, text: str) -> None:
-    if not quiet:
-        click.echo(text, err=True)
-
-
-def _progress(quiet: bool) -> _Silent:
-    if quiet:
-        return _Silent()
-    return _Live() if sys.stderr.isatty() else _Lines()
-
-
-class _Silent:
-    """Progress that says nothing."""
-
-    def __enter__(self) -> _Silent:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def start(self, stored: int, missing: int) -> None:
-        pass
-
-    def advance(self, record: object) -> None:
-        pass
-
-
-class _Lines(_Silent):
-    """Progress as plain lines: one for each tenth of the work."""
-
-    def start(self, stored: int, missing: int) -> None:
-        click.echo(f"{stored} cells stored, {missing} to compute", err=True)
-        self._total, self._done, self._shown = missing, 0, 0
-        self._began = time.monotonic()
-
-    def advance(self, record: object) -> None:
-        self._done += 1
-        tenth = 10 * self._done // self._total
-        if tenth > self._shown:
-            self._shown = tenth
-            elapsed = time.monotonic() - self._began
-            to_go = elapsed / self._done * (self._total - self._done)
-            click.echo(
-                f"{self._done}/{self._total} cells, {elapsed:.0f} s, about {to_go:.0f} s to go",
-                err=True,
-            )
-
-
-class _Live(_Silent):
-    """Progress as a live bar with the time to go."""
-
-    def __enter__(self) -> _Live:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("to go"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=Console(stderr=True),
-            transient=True,
-            speed_estimate_period=3600,
-        )
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def start(self, stored: int, missing: int) -> None:
-        note = f"cells ({stored} more in store)" if stored else "cells"
-        self._task = self._bar.add_task(note, total=missing)
-
-    def advance(self, record: object) -> None:
-        self._bar.advance(self._task)

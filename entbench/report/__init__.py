@@ -1,7 +1,8 @@
 """Tables, files and figures, from the records of a run alone."""
 
 from entbench.report._checks import CHECKS, Check
-from entbench.report._files import check_folder, write_files
+from entbench.report._experiment import experiment_printout
+from entbench.report._files import check_folder, write_experiment_files, write_files
 from entbench.report._render import FORMATS, Format, Printout, Screen, Table, render
 from entbench.report._requests import FIGURE_NAMES, check_requests
 from entbench.report._suite import Summary, suite_data, suite_printout, summarise
@@ -20,9 +21,11 @@ __all__ = [
     "Table",
     "check_folder",
     "check_requests",
+    "experiment_printout",
     "render",
     "suite_data",
     "suite_printout",
     "summarise",
+    "write_experiment_files",
     "write_files",
 ]

@@ -1,12 +1,20 @@
-"""The files of a run: table, JSON and figures in a folder."""
+"""The files of a run: tables, JSON and figures in a folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from entbench.report._render import render, to_csv
+from entbench import _registry
+from entbench._records import ExperimentRun
+from entbench.report._experiment import experiment_printout, results_of
+from entbench.report._render import Printout, render, to_csv
 from entbench.report._suite import Summary, suite_printout
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def check_folder(folder: Path) -> None:
@@ -27,23 +35,44 @@ def write_files(summary: Summary, folder: Path) -> list[Path]:
     """
     from entbench.report.figures import FIGURES  # matplotlib is slow to import
 
-    printout = suite_printout(summary)
+    tables = [(_stem(section.name), to_csv(section.records)) for section in summary.sections]
+    written = _write_results(suite_printout(summary), tables, folder)
+    for name in summary.run.figures:
+        written += _write_figure(FIGURES[name](summary), name, folder)
+    return written
+
+
+def write_experiment_files(run: ExperimentRun, folder: Path) -> list[Path]:
+    """Write ``results.csv``, ``results.json`` and the experiment's figures; return the paths."""
+    from entbench.report.figures import EXPERIMENT_FIGURES  # matplotlib is slow to import
+
+    written = _write_results(experiment_printout(run), [], folder)
+    results = results_of(run)
+    for name in _registry.experiments.load(run.experiment).figures if results else ():
+        written += _write_figure(EXPERIMENT_FIGURES[name](results), name, folder)
+    return written
+
+
+def _write_results(
+    printout: Printout, tables: Iterable[tuple[str, str]], folder: Path
+) -> list[Path]:
+    texts = [("results", render(printout, "csv")), *tables]
+    named = [(f"{stem}.csv", text) for stem, text in texts]
     written = []
-    for name, text in (
-        ("results.csv", render(printout, "csv")),
-        ("results.json", render(printout, "json")),
-        *((f"{_stem(s.name)}.csv", to_csv(s.records)) for s in summary.sections),
-    ):
+    for name, text in (*named, ("results.json", render(printout, "json"))):
         partial = folder / f".{name}.part"
         partial.write_text(text, encoding="utf-8")
         written.append(partial.replace(folder / name))
-    for name in summary.run.figures:
-        figure = FIGURES[name](summary)
-        for kind in ("png", "svg"):
-            path = folder / f"{_stem(name)}.{kind}"
-            partial = folder / f".{path.name}.part"
-            figure.savefig(partial, format=kind, dpi=160, metadata={"Title": f"entbench {name}"})
-            written.append(partial.replace(path))
+    return written
+
+
+def _write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
+    written = []
+    for kind in ("png", "svg"):
+        path = folder / f"{_stem(name)}.{kind}"
+        partial = folder / f".{path.name}.part"
+        figure.savefig(partial, format=kind, dpi=160, metadata={"Title": f"entbench {name}"})
+        written.append(partial.replace(path))
     return written
 
 

@@ -19,6 +19,7 @@ from entbench._paths import default_path
 from entbench._records import Record, RunInfo, SuiteRun
 from entbench._validation import check_choice, check_integer
 from entbench.runner._execute import execute
+from entbench.runner._experiment import ExperimentSuite, experiment_suite, run_experiment, steps_of
 from entbench.runner._grammar import (
     parse_assignment,
     parse_named,
@@ -28,14 +29,17 @@ from entbench.runner._grammar import (
 )
 from entbench.runner._plan import Plan, make_plan
 from entbench.runner._store import Store, StoreError
-from entbench.runner._suite import Suite, load_suite, override
+from entbench.runner._suite import Suite, SuiteFile, load_suite, override, read_suite
 
 __all__ = [
+    "ExperimentSuite",
     "Plan",
     "Store",
     "StoreError",
     "Suite",
+    "SuiteFile",
     "default_path",
+    "experiment_suite",
     "load_suite",
     "make_plan",
     "override",
@@ -44,8 +48,12 @@ __all__ = [
     "parse_scalar",
     "parse_sizes",
     "parse_values",
+    "read_suite",
+    "run_experiment",
+    "run_info",
     "run_plan",
     "run_suite",
+    "steps_of",
 ]
 
 Rerun = Literal["missing", "failed", "all"]
@@ -137,7 +145,7 @@ def run_plan(
     """
     check_choice("rerun", rerun, ("missing", "failed", "all"))
     jobs = joblib.cpu_count() if jobs is None else check_integer("jobs", jobs, minimum=1)
-    info = _run_info(plan.suite.seed)
+    info = run_info(plan.suite.seed)
     records = {} if rerun == "all" else {r.cell.key: r for r in store.records(plan.cells)}
     if rerun == "failed":
         records = {key: record for key, record in records.items() if record.ok}
@@ -163,7 +171,8 @@ def run_plan(
     )
 
 
-def _run_info(seed: int) -> RunInfo:
+def run_info(seed: int) -> RunInfo:
+    """Return what makes a run that begins now."""
     return RunInfo(
         id=uuid.uuid4().hex[:12],
         version=entbench.__version__,

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from entbench._base import Reference, ReferenceCheck
-from entbench._records import Cell, Record, RunInfo, Spec
+from entbench._records import Cell, Measurement, Record, RunInfo, Spec, Step
 
 _APPLICATION_ID = 0x656E7462  # "entb"
 _FORMAT = 1
@@ -71,6 +71,22 @@ CREATE TABLE IF NOT EXISTS certificates (
     checks TEXT NOT NULL,
     versions TEXT NOT NULL,
     PRIMARY KEY (key, error, confidence)
+) WITHOUT ROWID
+"""
+
+_MEASUREMENTS = """
+CREATE TABLE IF NOT EXISTS measurements (
+    key TEXT PRIMARY KEY,
+    experiment TEXT NOT NULL,
+    experiment_version TEXT NOT NULL,
+    experiment_origin TEXT NOT NULL,
+    experiment_params TEXT NOT NULL,
+    step TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
+    message TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    result TEXT NOT NULL,
+    run TEXT NOT NULL
 ) WITHOUT ROWID
 """
 
@@ -167,8 +183,7 @@ class Store:
     def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
         """Return the tightest certificate stored that is good enough, or None."""
         with self._errors():
-            table = "SELECT count(*) FROM sqlite_master WHERE name = 'certificates'"
-            if not self._connection.execute(table).fetchone()[0]:
+            if not self._has("certificates"):
                 return None
             row = self._connection.execute(
                 "SELECT value, error, confidence, method, quantity, checks, versions "
@@ -204,6 +219,38 @@ class Store:
                 f"INSERT OR REPLACE INTO certificates VALUES ({','.join('?' * len(row))})", row
             )
 
+    def measurements(self, steps: Iterable[Step]) -> Iterator[Measurement]:
+        """Yield the outcomes of those steps that are stored."""
+        with self._errors():
+            if not self._has("measurements"):
+                return
+        for step in steps:
+            with self._errors():
+                row = self._connection.execute(
+                    "SELECT status, message, seconds, result FROM measurements WHERE key = ?",
+                    (step.key,),
+                ).fetchone()
+            if row is not None:
+                status, message, seconds, result = row
+                yield Measurement(step, status, message, seconds, json.loads(result))
+
+    def add_measurement(self, found: Measurement, run: str) -> None:
+        """Store the outcome of a step, in place of an earlier one."""
+        row = (
+            found.step.key,
+            *_identity(found.step.experiment),
+            json.dumps(dict(found.step.at), sort_keys=True),
+            found.status,
+            found.message,
+            found.seconds,
+            json.dumps(found.result, allow_nan=False),
+            run,
+        )
+        with self._errors(), self._connection:
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO measurements VALUES ({','.join('?' * len(row))})", row
+            )
+
     def start_run(self, info: RunInfo, suite: str, params: str) -> None:
         """Note that a run has begun."""
         with self._errors(), self._connection:
@@ -225,6 +272,11 @@ class Store:
         """Note that a run has come to its end."""
         with self._errors(), self._connection:
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (finished, run))
+
+    def _has(self, table: str) -> bool:
+        """Tell whether there is such a table: stores from before it lack it until written to."""
+        query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
+        return bool(self._connection.execute(query, (table,)).fetchone()[0])
 
     def _open(self, create: bool) -> sqlite3.Connection:
         if self.path.is_dir():
@@ -268,6 +320,7 @@ class Store:
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
         self._connection.execute(_CERTIFICATES)
+        self._connection.execute(_MEASUREMENTS)
         self._connection.commit()
 
     @contextmanager

@@ -99,22 +99,66 @@ class Suite:
         return list(dict.fromkeys(key for keys in names for key in keys))
 
 
+@dataclass(frozen=True)
+class SuiteFile:
+    """The TOML of a suite.
+
+    Attributes
+    ----------
+    name, where : str
+        Of the suite, and its file for messages.
+    table : dict
+        What is in it.
+    """
+
+    name: str
+    where: str
+    table: dict[str, Any]
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether it asks for an experiment rather than for estimators against sources."""
+        return "experiment" in self.table
+
+
+def read_suite(name: str) -> SuiteFile:
+    """Return the TOML of a registered suite, or of a file.
+
+    Raises
+    ------
+    ValueError
+        If there is no such suite, or its file is not TOML.
+    """
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"suite file {name!r} does not exist.")
+        name, where, data = path.stem, str(path), path.read_bytes()
+    else:
+        package = _registry.suites.load(name).__name__
+        where = f"{package}/{name}.toml"
+        data = (resources.files(package) / f"{name}.toml").read_bytes()
+    try:
+        return SuiteFile(name, where, tomllib.loads(data.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"suite {where} is not valid TOML: {error}.") from error
+
+
 def load_suite(name: str) -> Suite:
     """Return a registered suite, or the one in a TOML file.
 
     Raises
     ------
     ValueError
-        If there is no such suite, or its file is not a valid suite.
+        If there is no such suite, its file is not a valid suite, or it asks for an experiment.
     """
-    if name.endswith(".toml") or "/" in name:
-        path = Path(name)
-        if not path.is_file():
-            raise ValueError(f"suite file {name!r} does not exist.")
-        return _parse(path.stem, path.read_bytes(), str(path))
-    package = _registry.suites.load(name).__name__
-    resource = resources.files(package) / f"{name}.toml"
-    return _parse(name, resource.read_bytes(), f"{package}/{name}.toml")
+    file = read_suite(name)
+    if file.is_experiment:
+        raise ValueError(f"suite {file.where} asks for an experiment, which has no estimators.")
+    try:
+        return _from_table(file.name, file.table)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"suite {file.where}: {error}") from error
 
 
 def override(
@@ -197,17 +241,6 @@ def _values(key: str, value: Any) -> tuple[Any, ...]:
             raise ValueError(f"`{key}` needs at least one value.")
         return tuple(value)
     return (value,)
-
-
-def _parse(name: str, data: bytes, where: str) -> Suite:
-    try:
-        table = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"suite {where} is not valid TOML: {error}.") from error
-    try:
-        return _from_table(name, table)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"suite {where}: {error}") from error
 
 
 def _from_table(name: str, table: dict[str, Any]) -> Suite:

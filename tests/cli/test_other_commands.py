@@ -122,7 +122,7 @@ def test_completion_scripts(entbench: Command, shell: str) -> None:
     [
         ("entbench su", {"suite"}),
         ("entbench suite tr", {"truncated-mixture"}),
-        ("entbench suite si", {"sigma="}),
+        ("entbench suite si", {"sigma=", "single-neuron"}),
         ("entbench suite -e kt", {"kt-lower", "kt-upper", "kt-mi-lower", "kt-mi-upper"}),
         ("entbench list es", {"estimators"}),
     ],

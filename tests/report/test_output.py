@@ -24,8 +24,8 @@ from entbench.report import (
 )
 from entbench.report._format import number, with_error
 from entbench.report._suite import Summary
-from entbench.report.figures import FIGURES
-from entbench.runner import load_suite
+from entbench.report.figures import EXPERIMENT_FIGURES, FIGURES
+from entbench.runner import experiment_suite, load_suite, read_suite, steps_of
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,9 @@ def test_folder_is_tried_before_the_run(tmp_path: Path) -> None:
 
 def test_suites_ask_for_what_there_is() -> None:
     assert tuple(FIGURES) == FIGURE_NAMES
-    for name in _registry.suites.names():
+    names = [n for n in _registry.suites.names() if not read_suite(n).is_experiment]
+    assert "fig14" in names
+    for name in names:
         suite = load_suite(name)
         assert suite.checks
         assert suite.figures
@@ -224,3 +226,17 @@ def test_suites_ask_for_what_there_is() -> None:
 def test_requests_are_refused_before_the_run(asked: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_requests(*asked)
+
+
+def test_experiments_ask_for_what_there_is() -> None:
+    names = [n for n in _registry.suites.names() if read_suite(n).is_experiment]
+    assert "single-neuron" in names
+    for name in names:
+        file = read_suite(name)
+        assert {"quick", "default", "paper"} == set(file.table["presets"])
+        for preset in file.table["presets"]:
+            suite = experiment_suite(file, {"preset": preset})
+            assert steps_of(suite)
+        figures = _registry.experiments.load(suite.experiment).figures
+        assert figures
+        assert set(figures) <= set(EXPERIMENT_FIGURES)

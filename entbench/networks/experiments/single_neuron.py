@@ -1,0 +1,159 @@
+"""One noisy tanh neuron in training: clusters merge, and information falls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from entbench._base import Claim, Experiment, ExperimentResult
+from entbench._validation import check_integer, check_positive
+from entbench.networks.experiments._few_points import (
+    epochs_up_to,
+    folder_of,
+    information,
+    rises_and_falls,
+)
+
+INPUTS = np.array([[-3.0], [-1.0], [1.0], [3.0]])
+LABELS = np.array([[-1.0], [-1.0], [-1.0], [1.0]])
+_WEIGHTS = tuple(round(float(w), 4) for w in np.concatenate([[0.0], np.geomspace(0.01, 10.0, 90)]))
+_LN_4 = math.log(4.0)
+
+
+@dataclass(frozen=True)
+class SingleNeuron(Experiment):
+    """T = tanh(w X + b) + Z in training, X uniform on -3, -1, 1, 3: I(X;T) is exact.
+
+    The labels are -1, -1, -1 and 1; mean squared error, gradient descent on all four at once, from
+    w = b = 0. Since tanh is strictly increasing, I(X;T) is that of a constellation of four points
+    over the Gaussian channel.
+
+    Parameters
+    ----------
+    sigma : float, default=0.01
+        Standard deviation of the noise; beta in the paper.
+    epochs : int, default=30000
+        How long to train.
+    learning_rate : float, default=0.01
+        Of gradient descent.
+    seed : int, default=0
+        Of the noise in training.
+
+    References
+    ----------
+    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, section 4 and
+    Fig. 4.
+    """
+
+    version: ClassVar[str] = "1"
+    figures: ClassVar[tuple[str, ...]] = ("single-neuron",)
+
+    sigma: float = 0.01
+    epochs: int = 30000
+    learning_rate: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
+        object.__setattr__(self, "epochs", check_integer("epochs", self.epochs, minimum=10))
+        object.__setattr__(
+            self, "learning_rate", check_positive("learning_rate", self.learning_rate)
+        )
+        object.__setattr__(self, "seed", check_integer("seed", self.seed, minimum=0))
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return the epochs, on a logarithmic scale, and the sweep of the weight."""
+        epochs = [{"what": "epoch", "epoch": epoch} for epoch in epochs_up_to(self.epochs)]
+        return [*epochs, {"what": "weights", "epoch": 0}]
+
+    def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        """Return weight, bias, the four points and I(X;T) after an epoch.
+
+        Or, for ``what = "weights"``, I(X;T) against w with the bias at -2w.
+        """
+        if step["what"] == "weights":
+            points = [np.tanh(w * INPUTS[:, 0] - 2.0 * w) for w in _WEIGHTS]
+            values = [information(each, self.sigma) for each in points]
+            return {"weight": list(_WEIGHTS), "information": values}
+        weight, bias = self._parameters(step["epoch"])
+        centres = np.tanh(weight * INPUTS[:, 0] + bias)
+        return {
+            "weight": weight,
+            "bias": bias,
+            "centres": centres.tolist(),
+            "information": information(centres, self.sigma),
+            "loss": float(np.mean((centres - LABELS[:, 0]) ** 2)),
+        }
+
+    def _parameters(self, epoch: int) -> tuple[float, float]:
+        """Return weight and bias after an epoch, trained up to there if need be."""
+        from entbench.networks import TrainingPlan, checkpoint_epochs, train, weights_at
+        from entbench.networks._models import single_neuron
+
+        folder = folder_of("single-neuron", {**self.get_params(), "version": self.version})
+        if epoch not in checkpoint_epochs(folder):
+            plan = TrainingPlan(
+                epochs=self.epochs,
+                learning_rate=self.learning_rate,
+                loss="mse",
+                seed=self.seed,
+                record=epochs_up_to(self.epochs),
+            )
+            network = single_neuron(self.sigma).double()
+            train(network, INPUTS, LABELS, plan, folder=folder, until=epoch)
+        weight, bias = (float(value.item()) for value in weights_at(folder, epoch).values())
+        return weight, bias
+
+    @classmethod
+    def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:
+        """Hold section 4 against the curves with the least and the most noise."""
+        curves = _curves(results)
+        if not curves:
+            return []
+        quiet, loud = min(curves), max(curves)
+        falls = [sigma for sigma, curve in curves.items() if _falls(curve)]
+        last = curves[quiet][-1]
+        ratio = last["bias"] / last["weight"] if last["weight"] else math.nan
+        peak = max(step["information"] for step in curves[quiet])
+        end = last["information"]
+        return [
+            Claim(
+                "I(X;T) rises, then falls in steps as the three points of one class merge",
+                "Fig. 4(c)",
+                f"sigma = {quiet:g}: up to {peak:.3f} nats (log 4 = {_LN_4:.3f}), "
+                f"{end:.3f} at the end",
+                _falls(curves[quiet]),
+            ),
+            Claim(
+                "with much noise I(X;T) only rises",
+                "Fig. 4(d)",
+                f"sigma = {loud:g}: "
+                f"{'falls' if loud in falls else 'does not fall'}; sigma that fall: "
+                f"{', '.join(f'{sigma:g}' for sigma in falls) or 'none'}",
+                None if loud == quiet else loud not in falls,
+            ),
+            Claim(
+                "the bias ends near -2.3 w",
+                "section 4",
+                f"b = {ratio:.3f} w at epoch {last['epoch']}",
+                abs(ratio + 2.3) <= 0.1,
+            ),
+        ]
+
+
+def _curves(results: Sequence[ExperimentResult]) -> dict[float, list[dict[str, Any]]]:
+    """Return the results of the epochs in order, by sigma."""
+    curves: dict[float, list[dict[str, Any]]] = {}
+    for params, step, result in results:
+        if step["what"] == "epoch":
+            curves.setdefault(float(params["sigma"]), []).append({**result, **step})
+    return {sigma: sorted(curve, key=lambda step: step["epoch"]) for sigma, curve in curves.items()}
+
+
+def _falls(curve: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether the information ends a twentieth of a nat or more below its largest value."""
+    return rises_and_falls([step["information"] for step in curve], 0.05)

@@ -1,0 +1,147 @@
+"""Two noisy leaky-ReLU neurons in series: information falls without saturation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from entbench._base import Claim, Experiment, ExperimentResult
+from entbench._validation import check_integer, check_positive
+from entbench.networks.experiments._few_points import (
+    epochs_up_to,
+    folder_of,
+    information,
+    rises_and_falls,
+)
+
+INPUTS = np.arange(1.0, 9.0).reshape(-1, 1)
+LABELS = np.repeat([[0.0], [0.25]], 4, axis=0)
+_PASSES = 500
+
+
+@dataclass(frozen=True)
+class TwoNeuron(Experiment):
+    """T_1 = R(w1 X + b1) + Z_1, T_2 = R(w2 T_1 + b2) + Z_2 in training, R(x) = max(x, x/10).
+
+    X is uniform on 1, ..., 8, with labels 0 and 1/4; mean squared error, gradient descent on all
+    eight at once. I(X;T_1) is exact. S_2 has noise inside, and I(X;T_2) is integrated over 500
+    passes of every input, whose error is small beside the curve.
+
+    Parameters
+    ----------
+    sigma : float, default=0.01
+        Standard deviation of both noises; the paper prints none.
+    epochs : int, default=30000
+        How long to train.
+    learning_rate : float, default=0.001
+        Of gradient descent.
+    seed : int, default=0
+        Of the noise in training.
+
+    Notes
+    -----
+    The start is ours: the paper shows it in a figure alone.
+
+    References
+    ----------
+    Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, supplement 8
+    and Fig. 9.
+    """
+
+    version: ClassVar[str] = "1"
+    figures: ClassVar[tuple[str, ...]] = ("two-neuron",)
+
+    sigma: float = 0.01
+    epochs: int = 30000
+    learning_rate: float = 0.001
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
+        object.__setattr__(self, "epochs", check_integer("epochs", self.epochs, minimum=10))
+        object.__setattr__(
+            self, "learning_rate", check_positive("learning_rate", self.learning_rate)
+        )
+        object.__setattr__(self, "seed", check_integer("seed", self.seed, minimum=0))
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return the epochs, on a logarithmic scale."""
+        return [{"epoch": epoch} for epoch in epochs_up_to(self.epochs)]
+
+    def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters, points and informations after an epoch."""
+        from entbench.networks import InformationFlow, NoisyNetwork
+
+        epoch = step["epoch"]
+        network: NoisyNetwork = self._network(epoch)
+        w1, b1, w2, b2 = (float(value.item()) for value in network.state_arrays().values())
+        first = _leaky(w1 * INPUTS[:, 0] + b1)
+        flow = InformationFlow(
+            network, layers=[2], passes=_PASSES, tolerance=0.01, random_state=epoch
+        )
+        (second,) = flow.estimate(INPUTS)
+        return {
+            "parameters": [w1, b1, w2, b2],
+            "first": first.tolist(),
+            "second": _leaky(w2 * first + b2).tolist(),
+            "information_1": information(first, self.sigma),
+            "information_2": second.value,
+            "interval_2": list(second.confidence_interval),
+        }
+
+    def _network(self, epoch: int) -> Any:
+        from entbench.networks import TrainingPlan, checkpoint_epochs, train, weights_at
+        from entbench.networks._models import two_neuron
+
+        folder = folder_of("two-neuron", {**self.get_params(), "version": self.version})
+        if epoch not in checkpoint_epochs(folder):
+            plan = TrainingPlan(
+                epochs=self.epochs,
+                learning_rate=self.learning_rate,
+                loss="mse",
+                seed=self.seed,
+                record=epochs_up_to(self.epochs),
+            )
+            started = two_neuron(self.sigma).double()
+            train(started, INPUTS, LABELS, plan, folder=folder, until=epoch)
+        network = two_neuron(self.sigma).double()
+        network.load_arrays(weights_at(folder, epoch))
+        return network
+
+    @classmethod
+    def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:
+        """Hold supplement 8 against the curves."""
+        curve = sorted(results, key=lambda each: each.step["epoch"])
+        if not curve:
+            return []
+        first = [each.result["information_1"] for each in curve]
+        second = [each.result["information_2"] for each in curve]
+        w1, _, w2, _ = curve[-1].result["parameters"]
+        last = curve[-1].step["epoch"]
+        return [
+            Claim(
+                "I(X;T_1) rises, then falls as the points of one class merge, without saturation",
+                "Fig. 9(d)",
+                f"up to {max(first):.3f} nats, {first[-1]:.3f} at epoch {last}",
+                rises_and_falls(first, 0.05),
+            ),
+            Claim(
+                "I(X;T_2) has spikes: it falls again after a rise",
+                "Fig. 9(d)",
+                f"up to {max(second):.3f} nats, {second[-1]:.3f} at epoch {last}",
+                rises_and_falls(second, 0.05),
+            ),
+            Claim(
+                "w1 < 0 and w2 < 0 at the end",
+                "supplement 8",
+                f"w1 = {w1:.3f}, w2 = {w2:.3f}",
+                w1 < 0.0 and w2 < 0.0,
+            ),
+        ]
+
+
+def _leaky(x: Any) -> Any:
+    return np.maximum(x, x / 10.0)

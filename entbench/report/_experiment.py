@@ -1,0 +1,114 @@
+"""What a run of an experiment comes to: results by step, and the paper's claims beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from entbench import _registry
+from entbench._base import Claim, ExperimentResult
+from entbench._records import ExperimentRun, Measurement, Spec
+from entbench.report._format import number
+from entbench.report._render import Printout, Table
+
+_MOST_LINES = 14
+_MARKS = {True: "✓ yes", False: "✗ no", None: "- not told"}
+
+
+def claims_of(run: ExperimentRun) -> list[Claim]:
+    """Return what the paper says, beside what was measured."""
+    experiment = _registry.experiments.load(run.experiment)
+    found: list[Claim] = experiment.claims(results_of(run))
+    return found
+
+
+def results_of(run: ExperimentRun) -> list[ExperimentResult]:
+    """Return the results of the steps that have one."""
+    return [
+        ExperimentResult(
+            dict(found.step.experiment.params), dict(found.step.at), dict(found.result)
+        )
+        for found in run.measurements
+        if found.ok
+    ]
+
+
+def experiment_printout(run: ExperimentRun) -> Printout:
+    """Return the printout of a run: a table for each setting, and the claims."""
+    claims = claims_of(run)
+    data = {
+        "suite": run.suite,
+        "experiment": run.experiment,
+        "preset": run.preset,
+        "params": run.params,
+        "claims": [claim._asdict() for claim in claims],
+        "steps": [_step_data(found) for found in run.measurements],
+        "run": {**asdict(run.info), "computed": run.computed, "steps": len(run.measurements)},
+    }
+    failed = [found for found in run.measurements if not found.ok]
+    return Printout(
+        data=data,
+        records=[_flat(found) for found in run.measurements],
+        tables=[*_setting_tables(run), *_claim_tables(claims)],
+        notes=[f"✗ failed: {f.message} [{f.step.label}]" for f in failed[:5]],
+        heading=f"{run.suite}, preset {run.preset}: {len(run.measurements)} steps; nats",
+    )
+
+
+def _step_data(found: Measurement) -> dict[str, Any]:
+    return {
+        "params": dict(found.step.experiment.params),
+        "step": dict(found.step.at),
+        "status": found.status,
+        "message": found.message,
+        "seconds": found.seconds,
+        "result": found.result,
+    }
+
+
+def _flat(found: Measurement) -> dict[str, Any]:
+    """Return parameters, step and those results that are single numbers, as a line of CSV."""
+    single = {k: v for k, v in found.result.items() if not isinstance(v, list | dict)}
+    return {
+        **dict(found.step.experiment.params),
+        **dict(found.step.at),
+        "status": found.status,
+        **single,
+    }
+
+
+def _setting_tables(run: ExperimentRun) -> list[Table]:
+    """Return a table of single numbers against the steps, thinned where they are many."""
+    settings: dict[Spec, list[Measurement]] = {}
+    for found in run.measurements:
+        if found.ok and any(not isinstance(v, list | dict) for v in found.result.values()):
+            settings.setdefault(found.step.experiment, []).append(found)
+    return [_setting_table(spec, group) for spec, group in settings.items()]
+
+
+def _setting_table(spec: Spec, group: list[Measurement]) -> Table:
+    every = max(1, -(-len(group) // _MOST_LINES))
+    shown = [found for i, found in enumerate(group) if i % every == 0 or i == len(group) - 1]
+    columns = [k for k, v in shown[-1].result.items() if not isinstance(v, list | dict)]
+    steps = [k for k, v in shown[-1].step.at if not isinstance(v, str)]
+    rows = [
+        (
+            *(str(dict(found.step.at).get(name, "")) for name in steps),
+            *(_cell(found.result.get(name)) for name in columns),
+        )
+        for found in shown
+    ]
+    thinned = f", one step of {every}" if every > 1 else ""
+    return Table((*steps, *columns), rows, f"{spec.label}{thinned}", left=0, gaps=False)
+
+
+def _cell(value: Any) -> str:
+    return number(value) if isinstance(value, int | float) else str(value or "")
+
+
+def _claim_tables(claims: list[Claim]) -> list[Table]:
+    if not claims:
+        return []
+    rows = [(c.claim, c.where, c.measured, _MARKS[c.holds]) for c in claims]
+    headers = ("claim of the paper", "where", "measured here", "holds?")
+    return [Table(headers, rows, "what the paper says, and what came out", left=4, gaps=False)]

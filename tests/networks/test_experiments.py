@@ -1,0 +1,143 @@
+"""The papers' experiments on few points: training by hand, information by another quadrature."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from entbench._base import ExperimentResult
+from entbench.networks.experiments import SingleNeuron, TwoNeuron
+from entbench.networks.experiments._few_points import epochs_up_to, information
+from entbench.report.figures import EXPERIMENT_FIGURES
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+
+def by_trapezoid(centres: list[float], sigma: float) -> float:
+    """I(S; S+Z) = h(S+Z) - h(Z) on a plain grid, whose rule converges geometrically here."""
+    points = np.asarray(centres) / sigma
+    t = np.arange(points.min() - 12.0, points.max() + 12.0, 1 / 64)
+    q = np.exp(-0.5 * (t[:, None] - points) ** 2).mean(axis=1) / math.sqrt(2 * math.pi)
+    entropy = -float((q * np.log(np.maximum(q, 1e-300))).sum()) / 64
+    return entropy - 0.5 * math.log(2 * math.pi * math.e)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.3, 5.0])
+@pytest.mark.parametrize("centres", [[-1.0, -0.9, 0.1, 1.0], [0.2, 0.2, 0.2, 0.9], [0.0, 0.0]])
+def test_information_by_another_quadrature(centres: list[float], sigma: float) -> None:
+    found = information(np.array(centres), sigma)
+    assert found == pytest.approx(by_trapezoid(centres, sigma), abs=1e-8)
+
+
+def test_single_neuron_is_gradient_descent_by_hand() -> None:
+    """Mean of (tanh(w x + b) - y)^2, from 0, at the rate 0.01; almost without noise: to 1e-5."""
+    experiment = SingleNeuron(sigma=1e-6, epochs=200)
+    x, y = np.array([-3.0, -1.0, 1.0, 3.0]), np.array([-1.0, -1.0, -1.0, 1.0])
+    w = b = 0.0
+    for _ in range(100):
+        t = np.tanh(w * x + b)
+        slope = 2 * (t - y) * (1 - t**2) / 4
+        w, b = w - 0.01 * float(slope @ x), b - 0.01 * float(slope.sum())
+    found = experiment.measure({"what": "epoch", "epoch": 100})
+    assert found["weight"] == pytest.approx(w, abs=1e-5)
+    assert found["bias"] == pytest.approx(b, abs=1e-5)
+    assert found["centres"] == pytest.approx(np.tanh(w * x + b), abs=1e-5)
+    assert found["loss"] == pytest.approx(float(np.mean((np.tanh(w * x + b) - y) ** 2)), abs=1e-5)
+    start = experiment.measure({"what": "epoch", "epoch": 0})
+    assert (start["weight"], start["bias"], start["information"]) == (0.0, 0.0, 0.0)
+
+
+def test_sweep_of_the_weight_merges_two_points_then_three() -> None:
+    """With the bias at -2w and little noise: log 4, then 1.5 log 2, then H(1/4)."""
+    found = SingleNeuron(sigma=0.01).measure({"what": "weights", "epoch": 0})
+    curve = dict(zip(found["weight"], found["information"], strict=True))
+    at = {wanted: curve[min(curve, key=lambda w: abs(w - wanted))] for wanted in (0.1, 1.5, 10.0)}
+    assert at[0.1] == pytest.approx(math.log(4), abs=1e-6)
+    assert at[1.5] == pytest.approx(1.5 * math.log(2), abs=0.01)
+    assert at[10.0] == pytest.approx(math.log(4) - 0.75 * math.log(3), abs=1e-6)
+    assert curve[0.0] == 0.0
+
+
+def test_two_neurons_by_hand() -> None:
+    """S_1 and S_2 from the parameters; I(X;T_1) by another quadrature; I(X;T_2) not above it."""
+    experiment = TwoNeuron(epochs=100, sigma=0.01)
+    found = experiment.measure({"epoch": 100})
+    w1, b1, w2, b2 = found["parameters"]
+    x = np.arange(1.0, 9.0)
+    first = np.maximum(w1 * x + b1, (w1 * x + b1) / 10)
+    second = w2 * first + b2
+    assert found["first"] == pytest.approx(first, abs=1e-12)
+    assert found["second"] == pytest.approx(np.maximum(second, second / 10), abs=1e-12)
+    assert found["information_1"] == pytest.approx(by_trapezoid(first.tolist(), 0.01), abs=1e-8)
+    low, high = found["interval_2"]
+    assert low <= found["information_2"] <= high
+    assert low <= found["information_1"]
+    again = experiment.measure({"epoch": 100})
+    assert again == found
+
+
+def test_epochs_are_even_on_a_logarithmic_scale() -> None:
+    assert epochs_up_to(10)[:4] == (0, 1, 2, 3)
+    kept = epochs_up_to(100_000)
+    assert kept[0] == 0
+    assert kept[-1] == 100_000
+    assert max(b / a for a, b in pairwise(kept[12:])) < 1.26
+
+
+def neuron(sigma: float, curve: list[float], ratio: float = -2.3) -> list[ExperimentResult]:
+    steps = range(len(curve))
+    return [
+        ExperimentResult(
+            {"sigma": sigma},
+            {"what": "epoch", "epoch": epoch},
+            {"weight": 2.0, "bias": 2.0 * ratio, "information": curve[epoch], "centres": [0.0]},
+        )
+        for epoch in steps
+    ]
+
+
+def test_claims_tell_both_ways() -> None:
+    falls, rises = [0.0, 1.3, 0.6], [0.0, 0.3, 0.5]
+    held = SingleNeuron.claims(neuron(0.01, falls) + neuron(0.5, rises))
+    assert [claim.holds for claim in held] == [True, True, True]
+    other = SingleNeuron.claims(neuron(0.01, rises, -1.5) + neuron(0.5, falls))
+    assert [claim.holds for claim in other] == [False, False, False]
+    alone = SingleNeuron.claims(neuron(0.01, falls))
+    assert [claim.holds for claim in alone] == [True, None, True]
+    assert SingleNeuron.claims([]) == []
+    assert TwoNeuron.claims([]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "message"),
+    [
+        (SingleNeuron, {"sigma": 0.0}, "`sigma`"),
+        (SingleNeuron, {"epochs": 5}, "`epochs`"),
+        (TwoNeuron, {"learning_rate": -1.0}, "`learning_rate`"),
+        (TwoNeuron, {"seed": -1}, "`seed`"),
+    ],
+)
+def test_bad_parameters_get_a_line(kind: Any, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind(**params)
+
+
+def test_figures_draw_every_line(tmp_path: Path) -> None:
+    single = [
+        ExperimentResult(experiment.get_params(), step, experiment.measure(step))
+        for experiment in (SingleNeuron(0.1, 20), SingleNeuron(0.5, 20))
+        for step in experiment.steps()
+    ]
+    figure = EXPERIMENT_FIGURES["single-neuron"](single)
+    assert [len(axes.lines) for axes in figure.axes] == [4, 3, 2, 2]
+    two = TwoNeuron(epochs=10)
+    results = [ExperimentResult(two.get_params(), step, two.measure(step)) for step in two.steps()]
+    figure = EXPERIMENT_FIGURES["two-neuron"](results)
+    assert [len(axes.lines) for axes in figure.axes] == [4, 8, 8, 2]
+    figure.savefig(tmp_path / "two.png")
