@@ -56,10 +56,13 @@ def write_experiment_files(run: ExperimentRun, folder: Path) -> list[Path]:
 def _write_results(
     printout: Printout, tables: Iterable[tuple[str, str]], folder: Path
 ) -> list[Path]:
-    texts = [("results", render(printout, "csv")), *tables]
-    named = [(f"{stem}.csv", text) for stem, text in texts]
+    texts = [
+        ("results.csv", render(printout, "csv")),
+        ("results.json", render(printout, "json")),
+        *((f"{stem}.csv", text) for stem, text in tables),
+    ]
     written = []
-    for name, text in (*named, ("results.json", render(printout, "json"))):
+    for name, text in texts:
         partial = folder / f".{name}.part"
         partial.write_text(text, encoding="utf-8")
         written.append(partial.replace(folder / name))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,11 @@ import numpy as np
 import pytest
 
 from entbench._base import ExperimentResult
-from entbench.networks.experiments import SingleNeuron, TwoNeuron
+from entbench.networks._zoo import Trained, schedule
+from entbench.networks.data import split
+from entbench.networks.experiments import SZT, SingleNeuron, TwoNeuron
 from entbench.networks.experiments._few_points import epochs_up_to, information
+from entbench.networks.experiments.szt import binned_entropy, distances
 from entbench.report.figures import EXPERIMENT_FIGURES
 
 pytest.importorskip("torch")
@@ -141,3 +147,114 @@ def test_figures_draw_every_line(tmp_path: Path) -> None:
     figure = EXPERIMENT_FIGURES["two-neuron"](results)
     assert [len(axes.lines) for axes in figure.axes] == [4, 8, 8, 2]
     figure.savefig(tmp_path / "two.png")
+
+
+def test_binned_entropy_and_distances_by_hand() -> None:
+    T = np.array([[0.05, 0.05], [0.06, 0.09], [0.15, 0.05], [-0.05, 0.05]])
+    shares = np.array([0.5, 0.25, 0.25])
+    expected = -float((shares * np.log(shares)).sum())
+    assert binned_entropy(T, 0.1) == pytest.approx(expected)
+    labels = np.array([0, 0, 1, 1])
+    edges, within, between = distances(T, labels)
+    far = [math.dist(T[i], T[j]) for i, j in itertools.combinations(range(4), 2)]
+    assert edges[0] == 0.0
+    assert edges[-1] == pytest.approx(max(far))
+    assert (int(within.sum()), int(between.sum())) == (2, 4)
+    same = [math.dist(T[0], T[1]), math.dist(T[2], T[3])]
+    assert np.array_equal(within, np.histogram(same, edges)[0])
+
+
+@pytest.fixture(scope="module")
+def szt_results(tmp_path_factory: pytest.TempPathFactory) -> list[ExperimentResult]:
+    """Two epochs of the network, measured once, with little effort."""
+    store = str(tmp_path_factory.mktemp("szt") / "store.sqlite")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # too few passes, on purpose
+        patch.setenv("ENTBENCH_STORE", store)
+        experiment = SZT(epochs=10, records=2, passes=4, n_inputs=64, sigma=0.1)
+        return [
+            ExperimentResult(experiment.get_params(), step, experiment.measure(step))
+            for step in experiment.steps()
+        ]
+
+
+def test_szt_measures_what_it_says(szt_results: list[ExperimentResult]) -> None:
+    assert [each.step["epoch"] for each in szt_results] == [0, 10]
+    for each in szt_results:
+        found = each.result
+        json.dumps(found, allow_nan=False)
+        assert all(len(found[name]) == 5 for name in ("information", "low", "high", "binned"))
+        ends = np.array([found["low"], found["information"], found["high"]])
+        assert (np.diff(ends, axis=0) >= 0.0).all()
+        assert max(found["low"]) <= math.log(4096)
+        assert max(found["binned"]) <= math.log(4096)
+        pairs = 1000 * 999 // 2
+        for within, between in zip(found["within"], found["between"], strict=True):
+            assert sum(within) + sum(between) == pairs
+        assert np.array(found["points"]).shape == (500, 3)
+        assert set(found["labels"]) == {0, 1}
+        assert 0.0 < found["train_loss"] < 1.0
+        assert 0.4 < found["test_accuracy"] <= 1.0
+    first, last = (each.result["train_loss"] for each in szt_results)
+    assert last < first
+    for name in ("szt", "szt-clusters"):
+        figure = EXPERIMENT_FIGURES[name](szt_results)
+        assert len(figure.axes) == {"szt": 3, "szt-clusters": 24}[name]
+
+
+def test_first_loss_is_that_of_the_network_by_hand(szt_results: list[ExperimentResult]) -> None:
+    """Cross-entropy of the untrained network in NumPy."""
+    weights = list(Trained(sigma=0.1).untrained().state_arrays().values())
+    X, y = Trained().data
+    T = X
+    for W, b in zip(weights[::2], weights[1::2], strict=True):
+        T = T @ W.T + b
+        T = np.tanh(T) if len(b) > 2 else T
+    log_p = T - np.logaddexp.reduce(T, axis=1)[:, None]
+    rows, others = split(X, y)
+    found = szt_results[0].result
+    loss = -log_p[np.arange(len(y)), y]
+    assert found["train_loss"] == pytest.approx(float(loss[rows].mean()), abs=1e-6)
+    assert found["test_loss"] == pytest.approx(float(loss[others].mean()), abs=1e-6)
+
+
+def curve(
+    falls: float, width: float, activation: str = "tanh", orthonormal: float = 0.0
+) -> list[ExperimentResult]:
+    """Rises by 3 nats, then falls; H(Bin) follows."""
+    values = [1.0, 4.0, 4.0 - falls]
+    return [
+        ExperimentResult(
+            {"activation": activation, "orthonormal": orthonormal, "sigma": 0.005},
+            {"epoch": 10**i},
+            {
+                "information": [value],
+                "low": [value - width],
+                "high": [value],
+                "binned": [2.0 * value + 1.0],
+            },
+        )
+        for i, value in enumerate(values)
+    ]
+
+
+def test_claims_of_szt_tell_no_more_than_the_intervals() -> None:
+    falls = curve(2.0, 0.1)
+    assert [c.holds for c in SZT.claims(falls)] == [True, None, None, None, True]
+    assert "falls by 1.90 to 2.10 nats" in SZT.claims(falls)[0].measured
+    assert SZT.claims(curve(0.0, 0.1))[0].holds is False
+    wide = SZT.claims(curve(2.0, 3.0))
+    assert wide[0].holds is None
+    assert "do not tell" in wide[0].measured
+    assert wide[-1].holds is None
+    both = [*curve(2.0, 0.1), *curve(0.0, 0.1, orthonormal=5e-5), *curve(2.0, 0.1, "relu")]
+    assert [c.holds for c in SZT.claims(both)] == [True, True, None, False, True]
+    assert SZT.claims([]) == []
+
+
+def test_steps_of_szt_are_kept_epochs() -> None:
+    steps = [step["epoch"] for step in SZT(records=10).steps()]
+    assert steps[0] == 0
+    assert steps[-1] == 8000
+    assert len(steps) == 10
+    assert set(steps) <= set(schedule())

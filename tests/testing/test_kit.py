@@ -24,7 +24,7 @@ from entbench.testing import (
 from entbench.testing._subject import Mean, Subject
 
 FILE = Path(__file__).with_name("broken.py")
-BROKEN: Any = registry._import_file(FILE)
+BROKEN: Any = registry.import_file(FILE)
 HONEST = ["HonestNeighbours", "HonestLine", "HonestPlugIn", "HonestPairs"]
 MISTAKES = [
     ("Unread", "contract", '`reads` must be "signal" or "noisy"'),

@@ -1,6 +1,7 @@
 """The papers' experiments on networks, one a file: what is measured, and what the paper claims."""
 
 from entbench.networks.experiments.single_neuron import SingleNeuron
+from entbench.networks.experiments.szt import SZT
 from entbench.networks.experiments.two_neuron import TwoNeuron
 
-__all__ = ["SingleNeuron", "TwoNeuron"]
+__all__ = ["SZT", "SingleNeuron", "TwoNeuron"]

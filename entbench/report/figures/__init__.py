@@ -10,6 +10,7 @@ from entbench.report.figures._estimate_vs_parameter import estimate_vs_parameter
 from entbench.report.figures._few_points import single_neuron, two_neuron
 from entbench.report.figures._integration_vs_n import integration_vs_n
 from entbench.report.figures._samples_vs_dimension import samples_vs_dimension
+from entbench.report.figures._szt import szt, szt_clusters
 from entbench.report.figures._worst_error_vs_n import worst_error_vs_n
 
 if TYPE_CHECKING:
@@ -28,5 +29,7 @@ FIGURES: dict[str, Callable[[Summary], Figure]] = {
 
 EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = {
     "single-neuron": single_neuron,
+    "szt": szt,
+    "szt-clusters": szt_clusters,
     "two-neuron": two_neuron,
 }
