@@ -16,9 +16,9 @@ import pytest
 from entbench._base import ExperimentResult
 from entbench.networks._zoo import Trained, schedule
 from entbench.networks.data import split
-from entbench.networks.experiments import SZT, SingleNeuron, TwoNeuron
+from entbench.networks.experiments import SZT, SingleNeuron, Spiral, TwoNeuron
 from entbench.networks.experiments._few_points import epochs_up_to, information
-from entbench.networks.experiments.szt import binned_entropy, distances
+from entbench.networks.experiments._in_training import binned_entropy, distances
 from entbench.report.figures import EXPERIMENT_FIGURES
 
 pytest.importorskip("torch")
@@ -188,6 +188,8 @@ def test_szt_measures_what_it_says(szt_results: list[ExperimentResult]) -> None:
         assert (np.diff(ends, axis=0) >= 0.0).all()
         assert max(found["low"]) <= math.log(4096)
         assert max(found["binned"]) <= math.log(4096)
+        # fine bins of a network without noise tell all inputs of the wide layers apart
+        assert found["twin_binned"][0] == pytest.approx(math.log(4096), abs=0.05)
         pairs = 1000 * 999 // 2
         for within, between in zip(found["within"], found["between"], strict=True):
             assert sum(within) + sum(between) == pairs
@@ -197,9 +199,10 @@ def test_szt_measures_what_it_says(szt_results: list[ExperimentResult]) -> None:
         assert 0.4 < found["test_accuracy"] <= 1.0
     first, last = (each.result["train_loss"] for each in szt_results)
     assert last < first
-    for name in ("szt", "szt-clusters"):
-        figure = EXPERIMENT_FIGURES[name](szt_results)
-        assert len(figure.axes) == {"szt": 3, "szt-clusters": 24}[name]
+    panels = {"information-vs-epoch": 4, "clusters": 24}
+    assert set(SZT.figures) == set(panels)
+    for name, count in panels.items():
+        assert len(EXPERIMENT_FIGURES[name](szt_results).axes) == count
 
 
 def test_first_loss_is_that_of_the_network_by_hand(szt_results: list[ExperimentResult]) -> None:
@@ -245,6 +248,7 @@ def test_claims_of_szt_tell_no_more_than_the_intervals() -> None:
     assert SZT.claims(curve(0.0, 0.1))[0].holds is False
     wide = SZT.claims(curve(2.0, 3.0))
     assert wide[0].holds is None
+    assert "falls by 0.00 to 4.00 nats" in wide[0].measured  # of 4 nats: never below 0
     assert "do not tell" in wide[0].measured
     assert wide[-1].holds is None
     both = [*curve(2.0, 0.1), *curve(0.0, 0.1, orthonormal=5e-5), *curve(2.0, 0.1, "relu")]
@@ -258,3 +262,16 @@ def test_steps_of_szt_are_kept_epochs() -> None:
     assert steps[-1] == 8000
     assert len(steps) == 10
     assert set(steps) <= set(schedule())
+
+
+@pytest.mark.filterwarnings("ignore:layer")
+def test_spiral_is_measured_likewise() -> None:
+    experiment = Spiral(epochs=1, records=2, passes=2, n_inputs=20, sigma=0.1)
+    found = experiment.measure({"epoch": 1})
+    assert len(found["information"]) == 5
+    assert max(found["twin_binned"]) <= math.log(2000) + 1e-12
+    assert np.array(found["points"]).shape == (500, 3)
+    assert [c.holds for c in Spiral.claims(curve(2.0, 0.1))] == [True, True]
+    assert Spiral.claims([]) == []
+    with pytest.raises(ValueError, match="`activation` must be one of 'tanh'"):
+        Spiral(activation="relu")

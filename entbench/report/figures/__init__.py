@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from entbench.report.figures._error_vs_n import error_vs_n
 from entbench.report.figures._estimate_vs_parameter import estimate_vs_parameter
 from entbench.report.figures._few_points import single_neuron, two_neuron
+from entbench.report.figures._in_training import clusters, information_vs_epoch
 from entbench.report.figures._integration_vs_n import integration_vs_n
 from entbench.report.figures._samples_vs_dimension import samples_vs_dimension
-from entbench.report.figures._szt import szt, szt_clusters
 from entbench.report.figures._worst_error_vs_n import worst_error_vs_n
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ FIGURES: dict[str, Callable[[Summary], Figure]] = {
 }
 
 EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = {
+    "clusters": clusters,
+    "information-vs-epoch": information_vs_epoch,
     "single-neuron": single_neuron,
-    "szt": szt,
-    "szt-clusters": szt_clusters,
     "two-neuron": two_neuron,
 }

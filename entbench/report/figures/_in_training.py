@@ -1,4 +1,4 @@
-"""Figures 5, 6 and 10 of Goldfeld et al. (2019): a network in training, layer by layer."""
+"""Figures 5, 6, 10, 12 and 13 of Goldfeld et al. (2019): networks in training, by layer."""
 
 from __future__ import annotations
 
@@ -20,37 +20,46 @@ _CHOSEN = 4  # epochs whose clusters are drawn
 _CLASSES = (STYLES[0][0], STYLES[6][0])
 
 
-def szt(results: Sequence[ExperimentResult]) -> Figure:
+def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
     """Draw I(X;T_l) with 95 % bands, H(Bin(T_l)) and losses against the epoch.
 
-    A column for each setting.
+    H(Bin(T)) of the noisy network, and of the same without noise. A column for each setting.
     """
     settings = _settings(results)
     figure = Figure(
-        figsize=(_INCHES[0] * len(settings) + 2.0, 3 * _INCHES[1] + 0.4), layout="constrained"
+        figsize=(_INCHES[0] * len(settings) + 2.0, 4 * _INCHES[1] + 0.4), layout="constrained"
     )
-    grid = figure.subplots(3, len(settings), squeeze=False, sharex="col")
+    grid = figure.subplots(4, len(settings), squeeze=False, sharex="col")
     for column, (title, curve) in enumerate(settings.items()):
         epochs = [max(float(each.step["epoch"]), 0.7) for each in curve]
         values = {
             name: np.array([each.result[name] for each in curve])
-            for name in ("information", "low", "high", "binned")
+            for name in ("information", "low", "high", "binned", "twin_binned")
         }
         for layer in range(values["information"].shape[1]):
             color, label = STYLES[layer][0], f"layer {layer + 1}"
             top, middle = grid[0, column], grid[1, column]
             top.plot(epochs, values["information"][:, layer], color=color, label=label)
-            low, high = values["low"][:, layer], values["high"][:, layer]
+            # an interval may reach below 0, where information is never
+            low, high = np.maximum(values["low"][:, layer], 0.0), values["high"][:, layer]
             top.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
             middle.plot(epochs, values["binned"][:, layer], color=color)
+            grid[2, column].plot(epochs, values["twin_binned"][:, layer], color=color)
         for position, name in enumerate(("train", "test")):
             loss = [each.result[f"{name}_loss"] for each in curve]
             color = STYLES[5 + position][0]
-            grid[2, column].plot(epochs, loss, color=color, linestyle="--", label=f"{name} loss")
+            grid[3, column].plot(epochs, loss, color=color, linestyle="--", label=f"{name} loss")
         grid[0, column].set_title(wrapped(title), fontsize="medium", loc="left")
-        grid[2, column].set_xlabel("epoch")
+        grid[3, column].set_xlabel("epoch")
     for axes, label in zip(
-        grid[:, 0], ("I(X;T) (nats)", "H(Bin(T)) (nats)", "loss (nats)"), strict=True
+        grid[:, 0],
+        (
+            "I(X;T) (nats)",
+            "H(Bin(T)) (nats),\nbins of 10 sigma",
+            "H(Bin(S)) (nats),\nno noise, bins of 0.001",
+            "loss (nats)",
+        ),
+        strict=True,
     ):
         axes.set_ylabel(label)
     for axes in grid.flat:
@@ -60,7 +69,7 @@ def szt(results: Sequence[ExperimentResult]) -> Figure:
     return figure
 
 
-def szt_clusters(results: Sequence[ExperimentResult]) -> Figure:
+def clusters(results: Sequence[ExperimentResult]) -> Figure:
     """Draw points of the layer of width 3, and distances of pairs by layer, at four epochs.
 
     Of the first setting; pairs of one class and of two.

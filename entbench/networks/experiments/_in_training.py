@@ -1,0 +1,244 @@
+"""Noisy networks in training: information, clusters and losses, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from entbench._base import Claim, Experiment, ExperimentResult
+from entbench._validation import check_integer
+from entbench.networks._zoo import EPOCHS, LAYERS, Trained, check_epoch, schedule
+from entbench.networks.data import split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from entbench.networks._network import NoisyNetwork
+
+_BIN = 10.0  # in sigma
+_TWIN_BIN = 0.001
+_POINTS = 500
+_DISTANCE_ROWS, _DISTANCE_BINS = 1000, 60
+_ROWS, _NOISE = range(2)
+_FALL = 0.2  # nats; less counts as no compression
+
+
+@dataclass(frozen=True)
+class InTraining(Experiment):
+    """I(X;T_l) of a noisy network in training, and what goes with it, at each epoch.
+
+    I(X;T_l) of the five hidden layers with 95 % intervals, X uniform on all of the data; the
+    entropy of one noisy pass in bins of 10 sigma, and of the same network without noise in bins of
+    0.001; losses and accuracies without noise; points of the last hidden layer; distances between
+    pairs within and between classes.
+
+    A subclass says which network, and what the paper claims.
+    """
+
+    figures: ClassVar[tuple[str, ...]] = ("information-vs-epoch", "clusters")
+    network: ClassVar[str]
+
+    activation: str = "tanh"
+    sigma: float = 0.005
+    orthonormal: float = 0.0
+    epochs: int = EPOCHS
+    records: int = 40
+    passes: int = 128
+    n_inputs: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("activation", "sigma", "orthonormal", "seed"):
+            object.__setattr__(self, name, getattr(self._recipe, name))
+        object.__setattr__(self, "epochs", check_epoch(self.epochs))
+        object.__setattr__(self, "records", check_integer("records", self.records, minimum=2))
+        object.__setattr__(self, "passes", check_integer("passes", self.passes, minimum=2))
+        object.__setattr__(self, "n_inputs", check_integer("n_inputs", self.n_inputs, minimum=0))
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return the epochs."""
+        kept = [epoch for epoch in schedule() if epoch <= self.epochs]
+        chosen = np.unique(np.linspace(0, len(kept) - 1, self.records).round().astype(int))
+        return [{"epoch": kept[i]} for i in chosen]
+
+    def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what there is to say of the network after an epoch; lists are by layer."""
+        from entbench.networks import InformationFlow, check_flow
+
+        epoch = step["epoch"]
+        network = self._recipe.at(epoch)
+        X, y = self._recipe.data
+        layers = InformationFlow(
+            network,
+            passes=self.passes,
+            n_inputs=self.n_inputs or None,
+            tolerance=0.02,
+            random_state=epoch,
+        ).estimate(X)
+        found = {
+            "information": [layer.value for layer in layers],
+            "low": [layer.confidence_interval[0] for layer in layers],
+            "high": [layer.confidence_interval[1] for layer in layers],
+            "standard_error": [layer.standard_error for layer in layers],
+            "n": [layer.n for layer in layers],
+            "flow_seconds": sum(layer.seconds for layer in layers),
+            "broken": [f"{c.name}: {c.detail}" for c in check_flow(layers) if not c.holds],
+        }
+        return {**self._losses(network, X, y), **found, **self._clusters(network, X, y, epoch)}
+
+    @property
+    def _recipe(self) -> Trained:
+        return Trained(self.network, self.activation, self.sigma, self.orthonormal, self.seed)
+
+    def _losses(
+        self, network: NoisyNetwork, X: NDArray[Any], y: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return cross-entropy in nats and accuracy without noise, of both parts of the data."""
+        import torch
+
+        with torch.no_grad():
+            x = torch.tensor(X, dtype=network.dtype)
+            logits = network.eval().twin()(x).double().numpy()
+        log_p = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+        loss, right = -log_p[np.arange(len(y)), y], log_p.argmax(axis=1) == y
+        return {
+            f"{part}_{name}": float(values[rows].mean())
+            for part, rows in zip(("train", "test"), split(X, y), strict=True)
+            for name, values in (("loss", loss), ("accuracy", right))
+        }
+
+    def _clusters(
+        self, network: NoisyNetwork, X: NDArray[Any], y: NDArray[np.int64], epoch: int
+    ) -> dict[str, Any]:
+        """Return binned entropies, points of the last hidden layer, and distances of pairs."""
+        from entbench.networks._sampling import signals_of
+
+        rng = np.random.default_rng([self.seed, epoch, _NOISE])
+        rows = np.random.default_rng([self.seed, _ROWS]).permutation(len(X))[:_DISTANCE_ROWS]
+        found: dict[str, Any] = {name: [] for name in ("binned", "edges", "within", "between")}
+        found["twin_binned"] = [
+            binned_entropy(signal, _TWIN_BIN) for signal in _twin_signals(network, X)
+        ]
+        noisy = np.empty((0, 0))
+        for layer in range(1, len(LAYERS[self.network]) + 1):
+            signal = signals_of(network, X, np.arange(len(X)), layer, epoch)
+            noisy = signal + self.sigma * rng.standard_normal(signal.shape)
+            found["binned"].append(binned_entropy(noisy, _BIN * self.sigma))
+            for name, values in zip(
+                ("edges", "within", "between"), distances(noisy[rows], y[rows]), strict=True
+            ):
+                found[name].append(values.tolist())
+        found["points"] = noisy[rows[:_POINTS]].round(4).tolist()
+        found["labels"] = y[rows[:_POINTS]].tolist()
+        return found
+
+
+def _twin_signals(network: NoisyNetwork, X: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Return the hidden layers of the same network without noise."""
+    import torch
+
+    with torch.no_grad():
+        signals = network.eval().twin().signals(torch.tensor(X, dtype=network.dtype))
+    return [signal.double().numpy() for signal in signals]
+
+
+Key = tuple[str, float, float]
+
+
+def binned_entropy(T: NDArray[np.float64], width: float) -> float:
+    """Return H(Bin(T)) in nats, of the rows of T in cubes of that width."""
+    _, counts = np.unique(np.floor(T / width).astype(np.int64), axis=0, return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def distances(
+    T: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the edges of bins, and how many pairs within and between classes are that far."""
+    from scipy.spatial.distance import pdist
+
+    far = pdist(T)
+    first, second = np.triu_indices(len(T), 1)
+    same = labels[first] == labels[second]
+    edges = np.linspace(0.0, float(far.max()) * (1.0 + 1e-12), _DISTANCE_BINS + 1)
+    within, between = (np.histogram(far[mask], edges)[0] for mask in (same, ~same))
+    return edges, within, between
+
+
+def curves_of(results: Sequence[ExperimentResult]) -> dict[Key, list[ExperimentResult]]:
+    """Return the results of each setting in order of epochs."""
+    groups: dict[Key, list[ExperimentResult]] = {}
+    for each in results:
+        params = each.params
+        key = (params["activation"], float(params["orthonormal"]), float(params["sigma"]))
+        groups.setdefault(key, []).append(each)
+    return {
+        key: sorted(group, key=lambda each: each.step["epoch"]) for key, group in groups.items()
+    }
+
+
+class Fall(NamedTuple):
+    """How far I(X;T_5) ends below its largest value: limits, in nats, and the last epoch."""
+
+    least: float
+    most: float
+    epoch: int
+
+
+def falls_of(curves: Mapping[Key, Sequence[ExperimentResult]]) -> dict[Key, Fall]:
+    """Return the fall of each curve, between what its 95 % intervals allow."""
+    found = {}
+    for key, curve in curves.items():
+        # an interval may reach below 0, where information is never
+        low = [max(0.0, each.result["low"][-1]) for each in curve]
+        high = [each.result["high"][-1] for each in curve]
+        most = max(end - low[-1] for end in high)
+        least = max(start - high[-1] for start in low)
+        found[key] = Fall(max(0.0, least), max(0.0, most), int(curve[-1].step["epoch"]))
+    return found
+
+
+def fall_claim(
+    claim: str,
+    where: str,
+    falls: Mapping[Key, Fall],
+    activation: str,
+    expected: bool = True,
+) -> Claim:
+    """Return a claim on how far I(X;T_5) falls; 0.2 nats or more count as compression."""
+    found = [(key, fall) for key, fall in falls.items() if key[0] == activation]
+    if not found:
+        return Claim(claim, where, "not in this run", None)
+    (_, _, sigma), fall = found[0]
+    measured = (
+        f"sigma = {sigma:g}: I(X;T_5) falls by {fall.least:.2f} to {fall.most:.2f} nats "
+        f"up to epoch {fall.epoch}"
+    )
+    if fall.least < _FALL <= fall.most:
+        return Claim(claim, where, f"{measured}: the intervals do not tell", None)
+    return Claim(claim, where, measured, (fall.least >= _FALL) == expected)
+
+
+def correlation_claim(curves: Mapping[Key, Sequence[ExperimentResult]]) -> Claim:
+    """Return the claim that H(Bin(T)) follows I(X;T) over the epochs, where it moves at all."""
+    claim, where = "H(Bin(T)) and I(X;T) are highly correlated over epochs", "Fig. 5, summary (iii)"
+    found = []
+    for curve in curves.values():
+        table = {
+            name: np.array([each.result[name] for each in curve])
+            for name in ("information", "binned", "low", "high")
+        }
+        widths = np.median(table["high"] - table["low"], axis=0)
+        moves = np.ptp(table["information"], axis=0)
+        for layer in np.flatnonzero((moves > 2.0 * widths) & (moves >= _FALL)):
+            pair = table["information"][:, layer], table["binned"][:, layer]
+            if len(curve) > 2 and pair[1].std() > 0.0:
+                found.append(float(np.corrcoef(*pair)[0, 1]))
+    if not found:
+        return Claim(claim, where, "no layer moves beyond its intervals", None)
+    measured = f"correlation {min(found):.2f} to {max(found):.2f}, {len(found)} curves that move"
+    return Claim(claim, where, measured, bool(np.median(found) >= 0.9))
