@@ -20,7 +20,12 @@ from entbench.mixture import GaussianMixture, gaussian_entropy  # noqa: E402
 from entbench.networks import NoisyNetwork, signal_samples  # noqa: E402
 from entbench.networks._flow import InformationFlow, _needed  # noqa: E402
 from entbench.networks._gap import Gap, _log_ratios, _others, measure_gap  # noqa: E402
-from entbench.networks._information import Check, LayerInformation, check_flow  # noqa: E402
+from entbench.networks._information import (  # noqa: E402
+    Check,
+    LayerInformation,
+    check_flow,
+    layer_checks,
+)
 
 pytestmark = pytest.mark.torch
 
@@ -429,3 +434,15 @@ def test_a_result_prints_as_a_line() -> None:
     assert "FAILS" not in text
     broken = replace(result, checks=(Check("range", False, "7 of 5"),), converged=True)
     assert str(broken).endswith(f"n = {result.n}; range FAILS: 7 of 5")
+
+
+def test_rounding_does_not_reverse_a_bracket() -> None:
+    """Where all inputs are told apart both ends are the same, but for the kernels' precision."""
+    (result,) = estimates(1, passes=20)
+    for gap, holds in ((1e-7, True), (1e-3, False)):
+        said = {**result.diagnostics, "bracket_error": 0.0, "kernel_error": 0.0}
+        same = replace(
+            result, bracket=(result.value + gap, result.value), diagnostics=said, checks=()
+        )
+        (check,) = (c for c in layer_checks(same) if c.name == "bracket")
+        assert check.holds == holds
