@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from entbench.networks._torch import require_torch
 from entbench.networks.data import (
     MNIST,
     DataSet,
@@ -84,12 +85,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'entbench.networks' has no attribute {name!r}")
-    try:
-        import_module("torch")
-    except ImportError as error:
-        raise ImportError(
-            "entbench.networks needs PyTorch: pip install 'entbench[networks]'"
-        ) from error
+    require_torch()
     return getattr(import_module(f"entbench.networks.{_HOMES[name]}"), name)
 
 

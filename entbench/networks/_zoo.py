@@ -14,6 +14,7 @@ import numpy as np
 
 from entbench._paths import networks_folder
 from entbench._validation import check_choice, check_integer, check_positive, check_real
+from entbench.networks._torch import require_torch
 from entbench.networks.data import DataSet, load_spiral, load_szt, split
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Trained:
 
     def at(self, epoch: int, on_epoch: Callable[[int, float], Any] | None = None) -> NoisyNetwork:
         """Return the network as it is after an epoch of `schedule`, trained now if need be."""
+        require_torch()
         from entbench.networks._checkpoints import checkpoint_epochs, weights_at
         from entbench.networks._training import train
 
@@ -118,6 +120,7 @@ class Trained:
 
     def untrained(self) -> NoisyNetwork:
         """Return the network before training."""
+        require_torch()
         from entbench.networks import _models
 
         if self.network == "szt":

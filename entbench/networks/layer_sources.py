@@ -11,6 +11,7 @@ import numpy as np
 
 from entbench._base import SourceFacts
 from entbench._validation import check_integer
+from entbench.networks._torch import require_torch
 from entbench.networks._zoo import LAYERS, Trained, check_epoch
 from entbench.sources._certificate import (
     Asked,
@@ -92,6 +93,7 @@ class NetworkLayer(SampledSource):
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw `n` samples, shape (n, dim): a random input and fresh noise for each."""
+        require_torch()
         from entbench.networks._sampling import signals_of
 
         X = self._recipe.data.X
@@ -132,6 +134,7 @@ class NetworkLayer(SampledSource):
 
     @property
     def _mixture(self) -> GaussianMixture:
+        require_torch()
         from entbench.mixture import GaussianMixture
         from entbench.networks._sampling import signals_of
 

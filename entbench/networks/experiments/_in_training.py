@@ -10,6 +10,7 @@ import numpy as np
 
 from entbench._base import Claim, Experiment, ExperimentResult
 from entbench._validation import check_integer
+from entbench.networks._torch import require_torch
 from entbench.networks._zoo import EPOCHS, LAYERS, Trained, check_epoch, schedule
 from entbench.networks.data import split
 
@@ -51,6 +52,7 @@ class InTraining(Experiment):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_torch()  # before the first step, not at each
         for name in ("activation", "sigma", "orthonormal", "seed"):
             object.__setattr__(self, name, getattr(self._recipe, name))
         object.__setattr__(self, "epochs", check_epoch(self.epochs))

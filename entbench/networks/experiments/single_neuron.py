@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from entbench._base import Claim, Experiment, ExperimentResult
-from entbench._validation import check_integer, check_positive
+from entbench._base import Claim, ExperimentResult
 from entbench.networks.experiments._few_points import (
+    FewPoints,
     epochs_up_to,
-    folder_of,
     information,
     rises_and_falls,
 )
+
+if TYPE_CHECKING:
+    from entbench.networks._network import NoisyNetwork
 
 INPUTS = np.array([[-3.0], [-1.0], [1.0], [3.0]])
 LABELS = np.array([[-1.0], [-1.0], [-1.0], [1.0]])
@@ -25,7 +28,7 @@ _LN_4 = math.log(4.0)
 
 
 @dataclass(frozen=True)
-class SingleNeuron(Experiment):
+class SingleNeuron(FewPoints):
     """T = tanh(w X + b) + Z in training, X uniform on -3, -1, 1, 3: I(X;T) is exact.
 
     The labels are -1, -1, -1 and 1; mean squared error, gradient descent on all four at once, from
@@ -52,18 +55,15 @@ class SingleNeuron(Experiment):
     version: ClassVar[str] = "1"
     figures: ClassVar[tuple[str, ...]] = ("single-neuron",)
 
-    sigma: float = 0.01
-    epochs: int = 30000
-    learning_rate: float = 0.01
-    seed: int = 0
+    name: ClassVar[str] = "single-neuron"
+    inputs: ClassVar[NDArray[np.float64]] = INPUTS
+    labels: ClassVar[NDArray[np.float64]] = LABELS
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
-        object.__setattr__(self, "epochs", check_integer("epochs", self.epochs, minimum=10))
-        object.__setattr__(
-            self, "learning_rate", check_positive("learning_rate", self.learning_rate)
-        )
-        object.__setattr__(self, "seed", check_integer("seed", self.seed, minimum=0))
+    def untrained(self) -> NoisyNetwork:
+        """Return the neuron before training."""
+        from entbench.networks._models import single_neuron
+
+        return single_neuron(self.sigma).double()
 
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs, on a logarithmic scale, and the sweep of the weight."""
@@ -79,7 +79,8 @@ class SingleNeuron(Experiment):
             points = [np.tanh(w * INPUTS[:, 0] - 2.0 * w) for w in _WEIGHTS]
             values = [information(each, self.sigma) for each in points]
             return {"weight": list(_WEIGHTS), "information": values}
-        weight, bias = self._parameters(step["epoch"])
+        network = self.trained(step["epoch"])
+        weight, bias = (float(value.item()) for value in network.state_arrays().values())
         centres = np.tanh(weight * INPUTS[:, 0] + bias)
         return {
             "weight": weight,
@@ -88,25 +89,6 @@ class SingleNeuron(Experiment):
             "information": information(centres, self.sigma),
             "loss": float(np.mean((centres - LABELS[:, 0]) ** 2)),
         }
-
-    def _parameters(self, epoch: int) -> tuple[float, float]:
-        """Return weight and bias after an epoch, trained up to there if need be."""
-        from entbench.networks import TrainingPlan, checkpoint_epochs, train, weights_at
-        from entbench.networks._models import single_neuron
-
-        folder = folder_of("single-neuron", {**self.get_params(), "version": self.version})
-        if epoch not in checkpoint_epochs(folder):
-            plan = TrainingPlan(
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                loss="mse",
-                seed=self.seed,
-                record=epochs_up_to(self.epochs),
-            )
-            network = single_neuron(self.sigma).double()
-            train(network, INPUTS, LABELS, plan, folder=folder, until=epoch)
-        weight, bias = (float(value.item()) for value in weights_at(folder, epoch).values())
-        return weight, bias
 
     @classmethod
     def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:

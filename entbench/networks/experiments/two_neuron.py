@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from entbench._base import Claim, Experiment, ExperimentResult
-from entbench._validation import check_integer, check_positive
+from entbench._base import Claim, ExperimentResult
 from entbench.networks.experiments._few_points import (
+    FewPoints,
     epochs_up_to,
-    folder_of,
     information,
     rises_and_falls,
 )
+
+if TYPE_CHECKING:
+    from entbench.networks._network import NoisyNetwork
 
 INPUTS = np.arange(1.0, 9.0).reshape(-1, 1)
 LABELS = np.repeat([[0.0], [0.25]], 4, axis=0)
@@ -23,7 +26,7 @@ _PASSES = 500
 
 
 @dataclass(frozen=True)
-class TwoNeuron(Experiment):
+class TwoNeuron(FewPoints):
     """T_1 = R(w1 X + b1) + Z_1, T_2 = R(w2 T_1 + b2) + Z_2 in training, R(x) = max(x, x/10).
 
     X is uniform on 1, ..., 8, with labels 0 and 1/4; mean squared error, gradient descent on all
@@ -54,18 +57,17 @@ class TwoNeuron(Experiment):
     version: ClassVar[str] = "1"
     figures: ClassVar[tuple[str, ...]] = ("two-neuron",)
 
-    sigma: float = 0.01
-    epochs: int = 30000
-    learning_rate: float = 0.001
-    seed: int = 0
+    name: ClassVar[str] = "two-neuron"
+    inputs: ClassVar[NDArray[np.float64]] = INPUTS
+    labels: ClassVar[NDArray[np.float64]] = LABELS
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma", check_positive("sigma", self.sigma))
-        object.__setattr__(self, "epochs", check_integer("epochs", self.epochs, minimum=10))
-        object.__setattr__(
-            self, "learning_rate", check_positive("learning_rate", self.learning_rate)
-        )
-        object.__setattr__(self, "seed", check_integer("seed", self.seed, minimum=0))
+    learning_rate: float = 0.001
+
+    def untrained(self) -> NoisyNetwork:
+        """Return the two neurons before training."""
+        from entbench.networks._models import two_neuron
+
+        return two_neuron(self.sigma).double()
 
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs, on a logarithmic scale."""
@@ -73,10 +75,10 @@ class TwoNeuron(Experiment):
 
     def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters, points and informations after an epoch."""
-        from entbench.networks import InformationFlow, NoisyNetwork
+        from entbench.networks import InformationFlow
 
         epoch = step["epoch"]
-        network: NoisyNetwork = self._network(epoch)
+        network = self.trained(epoch)
         w1, b1, w2, b2 = (float(value.item()) for value in network.state_arrays().values())
         first = _leaky(w1 * INPUTS[:, 0] + b1)
         flow = InformationFlow(
@@ -91,25 +93,6 @@ class TwoNeuron(Experiment):
             "information_2": second.value,
             "interval_2": list(second.confidence_interval),
         }
-
-    def _network(self, epoch: int) -> Any:
-        from entbench.networks import TrainingPlan, checkpoint_epochs, train, weights_at
-        from entbench.networks._models import two_neuron
-
-        folder = folder_of("two-neuron", {**self.get_params(), "version": self.version})
-        if epoch not in checkpoint_epochs(folder):
-            plan = TrainingPlan(
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                loss="mse",
-                seed=self.seed,
-                record=epochs_up_to(self.epochs),
-            )
-            started = two_neuron(self.sigma).double()
-            train(started, INPUTS, LABELS, plan, folder=folder, until=epoch)
-        network = two_neuron(self.sigma).double()
-        network.load_arrays(weights_at(folder, epoch))
-        return network
 
     @classmethod
     def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:
