@@ -423,6 +423,24 @@ class Claim(NamedTuple):
     holds: bool | None
 
 
+class ResultTable(NamedTuple):
+    """A table that a paper prints, as it came out here.
+
+    Attributes
+    ----------
+    title : str
+        With the paper's number of it.
+    headers : tuple of str
+        One a column; the first is of text, the others of numbers.
+    rows : list of tuple of str
+        As they are to be read.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
 class Experiment(ABC):
     """Questions to networks in training, asked step by step.
 
@@ -440,6 +458,13 @@ class Experiment(ABC):
     version: ClassVar[str]
     figures: ClassVar[tuple[str, ...]] = ()
 
+    def resolved(self) -> Experiment:
+        """Return the experiment with what it finds outside, as data, named by its parameters.
+
+        Asked once before a run, so that kept results say what they are of. By default itself.
+        """
+        return self
+
     @abstractmethod
     def steps(self) -> list[dict[str, Any]]:
         """Return what there is to measure, in the order in which it comes about."""
@@ -454,6 +479,16 @@ class Experiment(ABC):
     @classmethod
     def claims(cls, results: Sequence[ExperimentResult]) -> list[Claim]:
         """Hold what the paper says against the results of a run; by default nothing."""
+        return []
+
+    @classmethod
+    def remark(cls, results: Sequence[ExperimentResult]) -> str:
+        """Return in a line how a run differs from the paper's, if it does."""
+        return ""
+
+    @classmethod
+    def tables(cls, results: Sequence[ExperimentResult]) -> list[ResultTable]:
+        """Return the paper's tables as they came out in a run; by default none."""
         return []
 
     def get_params(self) -> dict[str, Any]:

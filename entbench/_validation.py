@@ -136,6 +136,14 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
+def check_not_negative(name: str, value: Any) -> float:
+    """Return `value` as a float that is finite and >= 0."""
+    number = check_real(name, value)
+    if number < 0.0:
+        raise ValueError(f"`{name}` must be >= 0; got {value!r}.")
+    return number + 0.0  # -0.0 is 0.0
+
+
 def check_seed(random_state: Any) -> None:
     """Raise unless `random_state` is an integer >= 0, a NumPy generator or None."""
     if not isinstance(random_state, np.random.Generator | None):

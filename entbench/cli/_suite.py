@@ -20,6 +20,7 @@ from entbench.cli._common import (
     say,
     show,
 )
+from entbench.cli._data_files import data_options
 from entbench.cli._experiment import Options, run_experiment_suite
 from entbench.cli._run_progress import run_progress
 
@@ -67,6 +68,7 @@ def _complete_tokens(
     help="Which stored cells to compute again.",
 )
 @plugin_option
+@data_options
 @click.option("--dry-run", is_flag=True, help="Show what would be computed, and stop.")
 @format_option
 @click.option(

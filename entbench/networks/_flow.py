@@ -47,7 +47,7 @@ _INTEGRALS, _SAMPLES = 0.5, 0.7
 # Passes of an input in the first pilot, and rows of it; by how much the next is larger; and the gap
 # in nats above which it does not yet fall as 1/n.
 _PILOT_PASSES, _PILOT_ROWS, _STEP, _LARGE_GAP = 16, 4096, 8, 0.5
-_MOST_NUMBERS = 2**27
+_MOST_NUMBERS, _TOO_MANY_NUMBERS = 2**27, 2**28
 _PROBE = 256
 # In sigma: signals of an input that differ by less are one. That is worth dim * 1e-8 nats.
 _SAME = 1e-4
@@ -203,6 +203,7 @@ class _Layer:
 
     def estimate(self) -> LayerInformation:
         began = time.perf_counter()
+        self._check_size()
         samples = self._function_of_inputs()
         passes = 1 if samples is not None else self._passes()
         if samples is None:
@@ -259,9 +260,24 @@ class _Layer:
             pilot = min(_STEP * pilot, most)
         return passes
 
+    def _check_size(self) -> None:
+        """Refuse what would fill the memory, before anything is sampled."""
+        passes = 1 if self.layer == 1 else self.flow.passes or 2
+        numbers = max(passes * self.m, self.flow.n or 0) * self._dim()
+        if numbers > _TOO_MANY_NUMBERS:
+            name = self.flow.network.layer_names[self.layer - 1]
+            raise ValueError(
+                f"{name}: samples of {self.m} inputs in {self._dim()} dimensions take "
+                f"{numbers / 2**27:.1f} GiB or more: give fewer rows of `X`, or narrower `layers`."
+            )
+
+    def _dim(self) -> int:
+        _, signal = signal_samples(self.flow.network, self.inputs[:1], self.layer, 1)
+        return int(signal.shape[1])
+
     def _most_passes(self) -> int:
-        dim = int(self._sample(1, self.inputs[:2]).signal.shape[1])
-        return max(2, min(self.flow.max_samples, _MOST_NUMBERS // dim) // self.m)
+        most = min(self.flow.max_samples, _MOST_NUMBERS // self._dim())
+        return max(2, most // self.m)
 
     def _fit(self, samples: _Samples) -> SamplePropagationMI:
         index = np.empty((len(samples.signal), 1))

@@ -9,7 +9,13 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from entbench._validation import check_choice, check_integer, check_positive, check_real
+from entbench._validation import (
+    check_choice,
+    check_integer,
+    check_not_negative,
+    check_positive,
+    check_real,
+)
 
 
 class TrainingError(RuntimeError):
@@ -108,9 +114,7 @@ class TrainingPlan:
             raise ValueError(f"`momentum` must be in [0, 1); got {self.momentum!r}.")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f'`momentum` is for optimizer "sgd"; got {self.momentum!r}.')
-        self._set("orthonormal", check_real("orthonormal", self.orthonormal))
-        if self.orthonormal < 0.0:
-            raise ValueError(f"`orthonormal` must be >= 0; got {self.orthonormal!r}.")
+        self._set("orthonormal", check_not_negative("orthonormal", self.orthonormal))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

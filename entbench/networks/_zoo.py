@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from entbench._paths import networks_folder
-from entbench._validation import check_choice, check_integer, check_positive, check_real
+from entbench._validation import check_choice, check_integer, check_not_negative
+from entbench.networks._recipe import Parts, Recipe
 from entbench.networks._torch import require_torch
 from entbench.networks.data import DataSet, load_spiral, load_szt, split
 
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
     from entbench.networks._network import NoisyNetwork
     from entbench.networks._plan import TrainingPlan
 
-# raised when a network by the same parameters becomes another one
-_EDITION = 1
 LAYERS = {"szt": (10, 7, 5, 4, 3), "spiral": (3, 3, 3, 3, 3)}
 ACTIVATIONS = {"szt": ("tanh", "relu", "linear"), "spiral": ("tanh",)}
 EPOCHS = 8000
@@ -30,8 +24,8 @@ _PER_DECADE = 12
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a network of the zoo is, but for its weights: they depend on nothing else.
+class Trained(Recipe):
+    """A narrow network of the papers in training.
 
     Parameters
     ----------
@@ -40,7 +34,7 @@ class Trained:
     activation : {"tanh", "relu", "linear"}
         Of the hidden layers; "spiral" has tanh.
     sigma : float
-        Standard deviation of the noise in training and after.
+        Standard deviation of the noise in training and after; 0 for none.
     orthonormal : float
         Strength of the regularisation towards orthonormal weights, 0 for none.
     seed : int
@@ -52,6 +46,8 @@ class Trained:
     of Shwartz-Ziv and Tishby; the noisy networks' paper prints neither rate nor batches.
     """
 
+    edition: ClassVar[int] = 1
+
     network: str = "szt"
     activation: str = "tanh"
     sigma: float = 0.005
@@ -61,23 +57,26 @@ class Trained:
     def __post_init__(self) -> None:
         check_choice("network", self.network, LAYERS)
         check_choice("activation", self.activation, ACTIVATIONS[self.network])
-        self._set("sigma", check_positive("sigma", self.sigma))
-        self._set("orthonormal", check_real("orthonormal", self.orthonormal))
-        if self.orthonormal < 0.0:
-            raise ValueError(f"`orthonormal` must be >= 0; got {self.orthonormal!r}.")
+        for name in ("sigma", "orthonormal"):
+            self._set(name, check_not_negative(name, getattr(self, name)))
         self._set("seed", check_integer("seed", self.seed, minimum=0))
 
     @property
-    def folder(self) -> Path:
-        """Where its checkpoints are."""
-        text = json.dumps({**asdict(self), "edition": _EDITION}, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return networks_folder() / f"{self.network}-{self.activation}-{digest}"
+    def title(self) -> str:
+        """Network and activation."""
+        return f"{self.network}-{self.activation}"
 
     @property
     def data(self) -> DataSet:
         """All of the data: I(X;T) is of X uniform on these rows."""
         return load_data(self.network)
+
+    @property
+    def parts(self) -> Parts:
+        """80 % of the data for training."""
+        X, y = self.data
+        rows, others = split(X, y)
+        return Parts(X[rows], y[rows], (X[others], y[others]))
 
     @property
     def plan(self) -> TrainingPlan:
@@ -94,30 +93,6 @@ class Trained:
             record=schedule(),
         )
 
-    def at(self, epoch: int, on_epoch: Callable[[int, float], Any] | None = None) -> NoisyNetwork:
-        """Return the network as it is after an epoch of `schedule`, trained now if need be."""
-        require_torch()
-        from entbench.networks._checkpoints import checkpoint_epochs, weights_at
-        from entbench.networks._training import train
-
-        check_epoch(epoch)
-        if epoch not in checkpoint_epochs(self.folder):
-            X, y = self.data
-            rows, others = split(X, y)
-            train(
-                self.untrained(),
-                X[rows],
-                y[rows],
-                self.plan,
-                test=(X[others], y[others]),
-                folder=self.folder,
-                until=epoch,
-                on_epoch=on_epoch,
-            )
-        network = self.untrained()
-        network.load_arrays(weights_at(self.folder, epoch))
-        return network
-
     def untrained(self) -> NoisyNetwork:
         """Return the network before training."""
         require_torch()
@@ -126,9 +101,6 @@ class Trained:
         if self.network == "szt":
             return _models.szt(self.activation, self.sigma, self.seed)  # type: ignore[arg-type]
         return _models.spiral(self.sigma, self.seed)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
 
 
 @lru_cache(maxsize=8)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from entbench._base import SourceFacts
-from entbench._validation import check_integer
+from entbench._validation import check_integer, check_positive
 from entbench.networks._torch import require_torch
 from entbench.networks._zoo import LAYERS, Trained, check_epoch
 from entbench.sources._certificate import (
@@ -81,6 +81,7 @@ class NetworkLayer(SampledSource):
     def __post_init__(self) -> None:
         for name, value in vars(self._recipe).items():
             object.__setattr__(self, name, value)
+        check_positive("sigma", self.sigma)
         depth = len(LAYERS[self.network])
         layer = check_integer("layer", self.layer, minimum=1, maximum=depth)
         object.__setattr__(self, "layer", layer)

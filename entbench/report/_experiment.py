@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from entbench import _registry
-from entbench._base import Claim, ExperimentResult
+from entbench._base import Claim, ExperimentResult, ResultTable
 from entbench._records import ExperimentRun, Measurement, Spec
 from entbench.report._format import number
 from entbench.report._render import Printout, Table
 
-_MOST_LINES = 14
+_MOST_LINES, _MOST_SETTINGS = 14, 4
 _MARKS = {True: "✓ yes", False: "✗ no", None: "- not told"}
 
 
@@ -20,6 +20,18 @@ def claims_of(run: ExperimentRun) -> list[Claim]:
     experiment = _registry.experiments.load(run.experiment)
     found: list[Claim] = experiment.claims(results_of(run))
     return found
+
+
+def tables_of(run: ExperimentRun) -> list[ResultTable]:
+    """Return the paper's tables as they came out."""
+    experiment = _registry.experiments.load(run.experiment)
+    found: list[ResultTable] = experiment.tables(results_of(run))
+    return found
+
+
+def remark_of(run: ExperimentRun) -> str:
+    """Return how the run differs from the paper's."""
+    return str(_registry.experiments.load(run.experiment).remark(results_of(run)))
 
 
 def results_of(run: ExperimentRun) -> list[ExperimentResult]:
@@ -34,14 +46,16 @@ def results_of(run: ExperimentRun) -> list[ExperimentResult]:
 
 
 def experiment_printout(run: ExperimentRun) -> Printout:
-    """Return the printout of a run: a table for each setting, and the claims."""
-    claims = claims_of(run)
+    """Return the printout of a run: a table for each setting, the paper's, and the claims."""
+    claims, tables, remark = claims_of(run), tables_of(run), remark_of(run)
     data = {
         "suite": run.suite,
         "experiment": run.experiment,
         "preset": run.preset,
         "params": run.params,
         "claims": [claim._asdict() for claim in claims],
+        "remark": remark,
+        "tables": [table._asdict() for table in tables],
         "steps": [_step_data(found) for found in run.measurements],
         "run": {**asdict(run.info), "computed": run.computed, "steps": len(run.measurements)},
     }
@@ -49,7 +63,11 @@ def experiment_printout(run: ExperimentRun) -> Printout:
     return Printout(
         data=data,
         records=[_flat(found) for found in run.measurements],
-        tables=[*_setting_tables(run), *_claim_tables(claims)],
+        tables=[
+            *_setting_tables(run),
+            *(Table(t.headers, t.rows, t.title, gaps=False) for t in tables),
+            *_claim_tables(claims, remark),
+        ],
         notes=[f"✗ failed: {f.message} [{f.step.label}]" for f in failed[:5]],
         heading=f"{run.suite}, preset {run.preset}: {len(run.measurements)} steps; nats",
     )
@@ -78,12 +96,36 @@ def _flat(found: Measurement) -> dict[str, Any]:
 
 
 def _setting_tables(run: ExperimentRun) -> list[Table]:
-    """Return a table of single numbers against the steps, thinned where they are many."""
+    """Return a table of single numbers against the steps, thinned where they are many.
+
+    Where there are many settings, one table has the last step of each.
+    """
     settings: dict[Spec, list[Measurement]] = {}
     for found in run.measurements:
         if found.ok and any(not isinstance(v, list | dict) for v in found.result.values()):
             settings.setdefault(found.step.experiment, []).append(found)
+    if len(settings) > _MOST_SETTINGS:
+        return [_last_steps({spec: group[-1] for spec, group in settings.items()})]
     return [_setting_table(spec, group) for spec, group in settings.items()]
+
+
+def _last_steps(settings: dict[Spec, Measurement]) -> Table:
+    """Return a table of the last step of each setting, told apart by what differs."""
+    every = [dict(spec.params) for spec in settings]
+    differ = [name for name in every[0] if len({params[name] for params in every}) > 1]
+    last = list(settings.values())
+    steps = [k for k, v in last[-1].step.at if not isinstance(v, str)]
+    columns = [k for k, v in last[-1].result.items() if not isinstance(v, list | dict)]
+    rows = [
+        (
+            *(_cell(params[name]) for name in differ),
+            *(_cell(dict(found.step.at).get(name)) for name in steps),
+            *(_cell(found.result.get(name)) for name in columns),
+        )
+        for params, found in zip(every, last, strict=True)
+    ]
+    headers = (*differ, *steps, *columns)
+    return Table(headers, rows, "the last step of each setting", len(differ), gaps=False)
 
 
 def _setting_table(spec: Spec, group: list[Measurement]) -> Table:
@@ -103,12 +145,13 @@ def _setting_table(spec: Spec, group: list[Measurement]) -> Table:
 
 
 def _cell(value: Any) -> str:
-    return number(value) if isinstance(value, int | float) else str(value or "")
+    return number(value) if isinstance(value, float) else str("" if value is None else value)
 
 
-def _claim_tables(claims: list[Claim]) -> list[Table]:
+def _claim_tables(claims: list[Claim], remark: str) -> list[Table]:
     if not claims:
         return []
     rows = [(c.claim, c.where, c.measured, _MARKS[c.holds]) for c in claims]
     headers = ("claim of the paper", "where", "measured here", "holds?")
-    return [Table(headers, rows, "what the paper says, and what came out", left=4, gaps=False)]
+    title = f"what the paper says, and what came out{f' {remark}' if remark else ''}"
+    return [Table(headers, rows, title, left=4, gaps=False)]

@@ -111,7 +111,7 @@ def steps_of(suite: ExperimentSuite) -> list[Step]:
     found: dict[Step, None] = {}
     for point in itertools.product(*suite.grid.values()):
         params = dict(zip(suite.grid, point, strict=True))
-        experiment = _registry.make_experiment(suite.experiment, params)
+        experiment = _registry.make_experiment(suite.experiment, params).resolved()
         spec = _spec(suite.experiment, experiment.get_params(), experiment.version)
         for step in experiment.steps():
             found[Step(spec, tuple(sorted(step.items())))] = None

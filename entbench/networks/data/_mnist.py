@@ -6,7 +6,8 @@ import hashlib
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ __all__ = ["MNIST", "load_mnist"]
 
 DIRECTORY = "ENTBENCH_MNIST_DIR"
 N_TRAIN = 60_000
+STAND_IN = "digits 8x8"
+
+_NOT_FOUND = (
+    "MNIST was not found: these are scikit-learn's digits of 8 x 8 pixels, and no number got from "
+    f"them is one of MNIST. Name the folder of its four files by {DIRECTORY}."
+)
 
 # SHA-256 of the bytes of train_x, train_y, test_x, test_y as published, labels as unsigned bytes
 PUBLISHED = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
@@ -47,6 +54,12 @@ class MNIST:
     test_x: NDArray[np.uint8]
     test_y: NDArray[np.int64]
     name: str
+
+    @property
+    def key(self) -> str:
+        """A word for these very images: "mnist", "digits" or, of others, "idx-" and a digest."""
+        known = {"MNIST": "mnist", STAND_IN: "digits"}
+        return known.get(self.name) or f"idx-{_digest(self)[:8]}"
 
     def subset(self, classes: Sequence[int], per_class: int, seed: int = 0) -> DataSet:
         """Return `per_class` training images of each class, in the order of the data set.
@@ -119,13 +132,40 @@ def load_mnist(directory: str | Path | None = None, *, download: bool = False) -
         return _from_folder(Path(folder).expanduser())
     if download:
         return _from_openml()
-    warnings.warn(
-        "MNIST was not found: these are scikit-learn's digits of 8 x 8 pixels, and no number "
-        f"got from them is one of MNIST. Give `directory`, set {DIRECTORY}, or `download=True`.",
-        UserWarning,
-        stacklevel=2,
-    )
+    warnings.warn(f"{_NOT_FOUND} Or `download=True`.", UserWarning, stacklevel=2)
     return _stand_in()
+
+
+@lru_cache(maxsize=2)
+def mnist_by_key(key: str) -> MNIST:
+    """Return the images that go by a key, or those there are for "auto", with a warning if few.
+
+    Parameters
+    ----------
+    key : str
+        "mnist", "digits" or "idx-..." (see `MNIST.key`); "auto" for what `ENTBENCH_MNIST_DIR`
+        names, else MNIST from OpenML, else the stand-in.
+
+    Raises
+    ------
+    ValueError
+        If the data that there are go by another key.
+    """
+    if key == "digits":
+        return _stand_in()
+    if os.environ.get(DIRECTORY):
+        data = load_mnist()
+    else:
+        try:
+            data = _from_openml()
+        except ValueError as error:
+            if key != "auto":
+                raise
+            warnings.warn(f"{error}. {_NOT_FOUND}", UserWarning, stacklevel=2)
+            return _stand_in()
+    if key not in ("auto", data.key):
+        raise ValueError(f"`data` asks for {key!r}; the images that there are go by {data.key!r}.")
+    return data
 
 
 def _from_folder(folder: Path) -> MNIST:
@@ -184,11 +224,15 @@ def _from_openml() -> MNIST:
 
 def _named(train_x: Any, train_y: Any, test_x: Any, test_y: Any, otherwise: str) -> MNIST:
     """Call it MNIST only where it is: other data sets come under the same file names."""
+    data = MNIST(train_x, train_y, test_x, test_y, otherwise)
+    return replace(data, name="MNIST") if _digest(data) == PUBLISHED else data
+
+
+def _digest(data: MNIST) -> str:
     digest = hashlib.sha256()
-    for array in (train_x, train_y, test_x, test_y):
+    for array in (data.train_x, data.train_y, data.test_x, data.test_y):
         digest.update(np.ascontiguousarray(array, dtype=np.uint8).data)
-    name = "MNIST" if digest.hexdigest() == PUBLISHED else otherwise
-    return MNIST(train_x, train_y, test_x, test_y, name)
+    return digest.hexdigest()
 
 
 def _stand_in() -> MNIST:
@@ -198,4 +242,4 @@ def _stand_in() -> MNIST:
     images = np.rint(X.reshape(-1, 8, 8) * (255.0 / 16.0)).astype(np.uint8)
     labels = y.astype(np.int64)
     train, test = split(images, labels)
-    return MNIST(images[train], labels[train], images[test], labels[test], "digits 8x8")
+    return MNIST(images[train], labels[train], images[test], labels[test], STAND_IN)

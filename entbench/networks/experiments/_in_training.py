@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from entbench._base import Claim, Experiment, ExperimentResult
 from entbench._validation import check_integer
+from entbench.networks._clusters import binned_entropy, pair_distances
 from entbench.networks._torch import require_torch
 from entbench.networks._zoo import EPOCHS, LAYERS, Trained, check_epoch, schedule
 from entbench.networks.data import split
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from entbench.networks._network import NoisyNetwork
 
 _BIN = 10.0  # in sigma
-_TWIN_BIN = 0.001
+_FINE_BIN = 0.001
 _POINTS = 500
-_DISTANCE_ROWS, _DISTANCE_BINS = 1000, 60
+_DISTANCE_ROWS = 1000
 _ROWS, _NOISE = range(2)
 _FALL = 0.2  # nats; less counts as no compression
 
@@ -32,9 +33,9 @@ class InTraining(Experiment):
     """I(X;T_l) of a noisy network in training, and what goes with it, at each epoch.
 
     I(X;T_l) of the five hidden layers with 95 % intervals, X uniform on all of the data; the
-    entropy of one noisy pass in bins of 10 sigma, and of the same network without noise in bins of
-    0.001; losses and accuracies without noise; points of the last hidden layer; distances between
-    pairs within and between classes.
+    entropy of one noisy pass in bins of 10 sigma; that of the same network without noise, and of
+    one trained without noise, in bins of 0.001; losses and accuracies without noise; points of the
+    last hidden layer; distances between pairs within and between classes.
 
     A subclass says which network, and what the paper claims.
     """
@@ -55,6 +56,10 @@ class InTraining(Experiment):
         require_torch()  # before the first step, not at each
         for name in ("activation", "sigma", "orthonormal", "seed"):
             object.__setattr__(self, name, getattr(self._recipe, name))
+        if not self.sigma:
+            raise ValueError(
+                "I(X;T) of a deterministic network is infinite or constant: give `sigma` > 0."
+            )
         object.__setattr__(self, "epochs", check_epoch(self.epochs))
         object.__setattr__(self, "records", check_integer("records", self.records, minimum=2))
         object.__setattr__(self, "passes", check_integer("passes", self.passes, minimum=2))
@@ -95,6 +100,11 @@ class InTraining(Experiment):
     def _recipe(self) -> Trained:
         return Trained(self.network, self.activation, self.sigma, self.orthonormal, self.seed)
 
+    @property
+    def _plain(self) -> Trained:
+        """The network that had no noise in training, from the same weights on the same batches."""
+        return replace(self._recipe, sigma=0.0)
+
     def _losses(
         self, network: NoisyNetwork, X: NDArray[Any], y: NDArray[np.int64]
     ) -> dict[str, float]:
@@ -121,18 +131,17 @@ class InTraining(Experiment):
         rng = np.random.default_rng([self.seed, epoch, _NOISE])
         rows = np.random.default_rng([self.seed, _ROWS]).permutation(len(X))[:_DISTANCE_ROWS]
         found: dict[str, Any] = {name: [] for name in ("binned", "edges", "within", "between")}
-        found["twin_binned"] = [
-            binned_entropy(signal, _TWIN_BIN) for signal in _twin_signals(network, X)
-        ]
+        for name, other in (("twin", network), ("plain", self._plain.at(epoch))):
+            signals = _twin_signals(other, X)
+            found[f"{name}_binned"] = [binned_entropy(signal, _FINE_BIN) for signal in signals]
         noisy = np.empty((0, 0))
         for layer in range(1, len(LAYERS[self.network]) + 1):
             signal = signals_of(network, X, np.arange(len(X)), layer, epoch)
             noisy = signal + self.sigma * rng.standard_normal(signal.shape)
             found["binned"].append(binned_entropy(noisy, _BIN * self.sigma))
-            for name, values in zip(
-                ("edges", "within", "between"), distances(noisy[rows], y[rows]), strict=True
-            ):
-                found[name].append(values.tolist())
+            pairs = pair_distances(noisy[rows], y[rows])
+            for name in ("edges", "within", "between"):
+                found[name].append(getattr(pairs, name).tolist())
         found["points"] = noisy[rows[:_POINTS]].round(4).tolist()
         found["labels"] = y[rows[:_POINTS]].tolist()
         return found
@@ -148,27 +157,6 @@ def _twin_signals(network: NoisyNetwork, X: NDArray[Any]) -> list[NDArray[np.flo
 
 
 Key = tuple[str, float, float]
-
-
-def binned_entropy(T: NDArray[np.float64], width: float) -> float:
-    """Return H(Bin(T)) in nats, of the rows of T in cubes of that width."""
-    _, counts = np.unique(np.floor(T / width).astype(np.int64), axis=0, return_counts=True)
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
-
-
-def distances(
-    T: NDArray[np.float64], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the edges of bins, and how many pairs within and between classes are that far."""
-    from scipy.spatial.distance import pdist
-
-    far = pdist(T)
-    first, second = np.triu_indices(len(T), 1)
-    same = labels[first] == labels[second]
-    edges = np.linspace(0.0, float(far.max()) * (1.0 + 1e-12), _DISTANCE_BINS + 1)
-    within, between = (np.histogram(far[mask], edges)[0] for mask in (same, ~same))
-    return edges, within, between
 
 
 def curves_of(results: Sequence[ExperimentResult]) -> dict[Key, list[ExperimentResult]]:

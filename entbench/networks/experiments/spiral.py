@@ -45,10 +45,11 @@ class Spiral(InTraining):
     ----------
     Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, supplement
     9.2, Figs. 11 to 13. The spiral, the optimiser and its rate are ours: the paper prints none. The
-    deterministic network of Fig. 13 is here the noisy one's twin, of the same weights.
+    deterministic network of Fig. 13 is trained without noise from the same weights on the same
+    batches.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     network: ClassVar[str] = "spiral"
 
     @classmethod

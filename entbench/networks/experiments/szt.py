@@ -21,9 +21,9 @@ class SZT(InTraining):
     """I(X;T_l) of the noisy network 12-10-7-5-4-3-2 in training, and what goes with it.
 
     At each epoch: I(X;T_l) of the five hidden layers with 95 % intervals, X uniform on all 4096
-    inputs; the entropy of one noisy pass in bins of 10 sigma, and of the same network without noise
-    in bins of 0.001; losses and accuracies without noise; points of the layer of width 3; distances
-    between pairs within and between classes.
+    inputs; the entropy of one noisy pass in bins of 10 sigma; that of the same network without
+    noise, and of one trained without noise, in bins of 0.001; losses and accuracies without noise;
+    points of the layer of width 3; distances between pairs within and between classes.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class SZT(InTraining):
     supplement 9.1, Figs. 5, 6 and 10. Optimiser and rate are ours, see `Trained`.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     network: ClassVar[str] = "szt"
 
     @classmethod

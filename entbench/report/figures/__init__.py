@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 from entbench.report.figures._error_vs_n import error_vs_n
 from entbench.report.figures._estimate_vs_parameter import estimate_vs_parameter
 from entbench.report.figures._few_points import single_neuron, two_neuron
+from entbench.report.figures._images import (
+    binned_entropy,
+    cosine_similarity,
+    errors_vs_epoch,
+    pair_distances,
+)
 from entbench.report.figures._in_training import clusters, information_vs_epoch
 from entbench.report.figures._integration_vs_n import integration_vs_n
 from entbench.report.figures._samples_vs_dimension import samples_vs_dimension
@@ -28,8 +34,12 @@ FIGURES: dict[str, Callable[[Summary], Figure]] = {
 }
 
 EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = {
+    "binned-entropy": binned_entropy,
     "clusters": clusters,
+    "cosine-similarity": cosine_similarity,
+    "errors-vs-epoch": errors_vs_epoch,
     "information-vs-epoch": information_vs_epoch,
+    "pair-distances": pair_distances,
     "single-neuron": single_neuron,
     "two-neuron": two_neuron,
 }

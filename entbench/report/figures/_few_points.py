@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entbench.report.figures._style import GREY, STYLES, add_legend, panels_for
+from entbench.report.figures._style import GREY, STYLES, add_legend, panels_for, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def _draw_densities(axes: Axes, curve: Sequence[ExperimentResult], sigma: float)
     axes.set_title(f"density of T, sigma={sigma:g}", fontsize="medium", loc="left")
     axes.set_xlabel("t")
     axes.set_ylabel("density")
-    _plain(axes)
+    plain(axes)
 
 
 def _draw_information(
@@ -122,11 +122,4 @@ def _dress(axes: Axes, x: str, y: str, title: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, fontsize="medium", loc="left")
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    plain(axes)

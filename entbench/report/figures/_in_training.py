@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from entbench.report.figures._style import STYLES, add_legend, wrapped
+from entbench.report.figures._style import STYLES, add_legend, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,8 @@ _CLASSES = (STYLES[0][0], STYLES[6][0])
 def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
     """Draw I(X;T_l) with 95 % bands, H(Bin(T_l)) and losses against the epoch.
 
-    H(Bin(T)) of the noisy network, and of the same without noise. A column for each setting.
+    H(Bin(T)) of the noisy network, of one trained without noise, and, dotted, of the noisy one's
+    weights without noise. A column for each setting.
     """
     settings = _settings(results)
     figure = Figure(
@@ -34,7 +35,7 @@ def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
         epochs = [max(float(each.step["epoch"]), 0.7) for each in curve]
         values = {
             name: np.array([each.result[name] for each in curve])
-            for name in ("information", "low", "high", "binned", "twin_binned")
+            for name in ("information", "low", "high", "binned", "plain_binned", "twin_binned")
         }
         for layer in range(values["information"].shape[1]):
             color, label = STYLES[layer][0], f"layer {layer + 1}"
@@ -44,7 +45,9 @@ def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
             low, high = np.maximum(values["low"][:, layer], 0.0), values["high"][:, layer]
             top.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
             middle.plot(epochs, values["binned"][:, layer], color=color)
-            grid[2, column].plot(epochs, values["twin_binned"][:, layer], color=color)
+            for name, dashes in (("plain_binned", "-"), ("twin_binned", ":")):
+                lines = values[name][:, layer]
+                grid[2, column].plot(epochs, lines, color=color, linestyle=dashes)
         for position, name in enumerate(("train", "test")):
             loss = [each.result[f"{name}_loss"] for each in curve]
             color = STYLES[5 + position][0]
@@ -56,7 +59,7 @@ def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
         (
             "I(X;T) (nats)",
             "H(Bin(T)) (nats),\nbins of 10 sigma",
-            "H(Bin(S)) (nats),\nno noise, bins of 0.001",
+            "H(Bin(S)) (nats), no noise,\nbins of 0.001 (dotted: twin)",
             "loss (nats)",
         ),
         strict=True,
@@ -64,7 +67,7 @@ def information_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
         axes.set_ylabel(label)
     for axes in grid.flat:
         axes.set_xscale("log")
-        _plain(axes)
+        plain(axes)
     add_legend(figure, grid, "95 % bands")
     return figure
 
@@ -109,7 +112,7 @@ def _draw_distances(axes: Axes, each: ExperimentResult, layer: int) -> None:
         axes.stairs(counts / max(1.0, counts.sum()), edges, color=color, label=label, fill=False)
     axes.set_yticks([])
     axes.tick_params(labelsize="x-small")
-    _plain(axes)
+    plain(axes)
 
 
 def _settings(results: Sequence[ExperimentResult]) -> dict[str, list[ExperimentResult]]:
@@ -122,10 +125,3 @@ def _settings(results: Sequence[ExperimentResult]) -> dict[str, list[ExperimentR
     return {
         title: sorted(group, key=lambda each: each.step["epoch"]) for title, group in found.items()
     }
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)

@@ -145,10 +145,15 @@ def dress_log(axes: Axes, title: str) -> None:
     """Make the vertical axis logarithmic, and finish both."""
     axes.set_yscale("log")
     axes.set_title(wrapped(title), fontsize="medium", loc="left")
-    axes.grid(which="major", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
     axes.yaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     axes.yaxis.set_minor_formatter(NullFormatter())
+    plain(axes)
+
+
+def plain(axes: Axes) -> None:
+    """Give a panel a light grid, and two spines."""
+    axes.grid(which="major", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
