@@ -483,8 +483,12 @@ class Experiment(ABC):
 
     @classmethod
     def remark(cls, results: Sequence[ExperimentResult]) -> str:
-        """Return in a line how a run differs from the paper's, if it does."""
-        return ""
+        """Return how far a run went, which may be less far than the paper's.
+
+        By default up to which epoch, where steps have one.
+        """
+        epochs = [each.step["epoch"] for each in results if "epoch" in each.step]
+        return f"up to epoch {max(epochs)}" if epochs else ""
 
     @classmethod
     def tables(cls, results: Sequence[ExperimentResult]) -> list[ResultTable]:

@@ -67,8 +67,7 @@ def szt(
     2017. Z. Goldfeld et al., "Estimating information flow in deep neural networks", ICML 2019,
     section 5: sigma is 0.005 for tanh and 0.01 for linear activations; supplement 9.1: 0.01 too.
     """
-    check_choice("activation", activation, _ACTIVATIONS)
-    return _fully_connected(_SZT, activation, sigma, seed)
+    return fully_connected(_SZT, [activation] * (len(_SZT) - 2), sigma, seed)
 
 
 def spiral(sigma: float = 0.005, seed: int = 0) -> NoisyNetwork:
@@ -92,7 +91,7 @@ def spiral(sigma: float = 0.005, seed: int = 0) -> NoisyNetwork:
     each layer was set to 3". Input and output have as many units as the data have columns and
     classes.
     """
-    return _fully_connected(_SPIRAL, "tanh", sigma, seed)
+    return fully_connected(_SPIRAL, ["tanh"] * (len(_SPIRAL) - 2), sigma, seed)
 
 
 def mnist_cnn(
@@ -221,13 +220,41 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(outputs), nn.Tanh()]
 
 
-def _fully_connected(
-    sizes: Sequence[int], activation: str, sigma: float, seed: int
+def fully_connected(
+    sizes: Sequence[int], activations: Sequence[str], sigma: float = 0.0, seed: int = 0
 ) -> NoisyNetwork:
+    """Return a fully connected network whose output is logits.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of input, hidden layers and output.
+    activations : sequence of {"tanh", "relu", "linear"}
+        One for each hidden layer.
+    sigma : float, default=0.0
+        Standard deviation of the noise after each hidden activation; 0 for none.
+    seed : int, default=0
+        Where weights come from, as in `szt`, and where the network's noise starts.
+
+    Returns
+    -------
+    NoisyNetwork
+        With a noisy layer for each hidden one.
+    """
+    if len(activations) != len(sizes) - 2:
+        raise ValueError(
+            f"`activations` must be one for each of {len(sizes) - 2} hidden layers; "
+            f"got {len(activations)}."
+        )
+    for name in activations:
+        check_choice("activation", name, _ACTIVATIONS)
     # torch draws weights on the way, which are not kept: its global generator stays as it was
     with torch.random.fork_rng(devices=[]):
         layers = [nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes)]
-    hidden = [nn.Sequential(layer, _ACTIVATIONS[activation]()) for layer in layers[:-1]]
+    hidden = [
+        nn.Sequential(layer, _ACTIVATIONS[name]())
+        for layer, name in zip(layers, activations, strict=False)
+    ]
     network = NoisyNetwork([*hidden, layers[-1]], sigma)
     return _start(network, seed, _truncated_normal, _zero)
 

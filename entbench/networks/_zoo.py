@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from entbench._validation import check_choice, check_integer, check_not_negative
+from entbench.networks._epochs import decade_epochs
 from entbench.networks._recipe import Parts, Recipe
 from entbench.networks._torch import require_torch
 from entbench.networks.data import DataSet, load_spiral, load_szt, split
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 LAYERS = {"szt": (10, 7, 5, 4, 3), "spiral": (3, 3, 3, 3, 3)}
 ACTIVATIONS = {"szt": ("tanh", "relu", "linear"), "spiral": ("tanh",)}
 EPOCHS = 8000
-_PER_DECADE = 12
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,7 @@ def load_data(network: str) -> DataSet:
 
 def schedule() -> tuple[int, ...]:
     """Return the epochs after which weights are kept: 0, then evenly on a logarithmic scale."""
-    steps = np.arange(0.0, np.log10(EPOCHS) * _PER_DECADE + 1.0) / _PER_DECADE
-    kept = {min(round(10.0**step), EPOCHS) for step in steps}
-    return tuple(sorted({0, EPOCHS} | kept | {10**i for i in range(4)}))
+    return decade_epochs(EPOCHS)
 
 
 def check_epoch(epoch: int) -> int:

@@ -30,7 +30,7 @@ def tables_of(run: ExperimentRun) -> list[ResultTable]:
 
 
 def remark_of(run: ExperimentRun) -> str:
-    """Return how the run differs from the paper's."""
+    """Return how far the run went."""
     return str(_registry.experiments.load(run.experiment).remark(results_of(run)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import warnings
@@ -14,11 +13,11 @@ import numpy as np
 import pytest
 
 from entbench._base import ExperimentResult
+from entbench.networks._epochs import decade_epochs
 from entbench.networks._zoo import Trained, schedule
 from entbench.networks.data import split
 from entbench.networks.experiments import SZT, SingleNeuron, Spiral, TwoNeuron
-from entbench.networks.experiments._few_points import epochs_up_to, information
-from entbench.networks.experiments._in_training import binned_entropy, distances
+from entbench.networks.experiments._few_points import information
 from entbench.report.figures import EXPERIMENT_FIGURES
 
 pytest.importorskip("torch")
@@ -89,8 +88,8 @@ def test_two_neurons_by_hand() -> None:
 
 
 def test_epochs_are_even_on_a_logarithmic_scale() -> None:
-    assert epochs_up_to(10)[:4] == (0, 1, 2, 3)
-    kept = epochs_up_to(100_000)
+    assert decade_epochs(10)[:4] == (0, 1, 2, 3)
+    kept = decade_epochs(100_000)
     assert kept[0] == 0
     assert kept[-1] == 100_000
     assert max(b / a for a, b in pairwise(kept[12:])) < 1.26
@@ -149,21 +148,6 @@ def test_figures_draw_every_line(tmp_path: Path) -> None:
     figure.savefig(tmp_path / "two.png")
 
 
-def test_binned_entropy_and_distances_by_hand() -> None:
-    T = np.array([[0.05, 0.05], [0.06, 0.09], [0.15, 0.05], [-0.05, 0.05]])
-    shares = np.array([0.5, 0.25, 0.25])
-    expected = -float((shares * np.log(shares)).sum())
-    assert binned_entropy(T, 0.1) == pytest.approx(expected)
-    labels = np.array([0, 0, 1, 1])
-    edges, within, between = distances(T, labels)
-    far = [math.dist(T[i], T[j]) for i, j in itertools.combinations(range(4), 2)]
-    assert edges[0] == 0.0
-    assert edges[-1] == pytest.approx(max(far))
-    assert (int(within.sum()), int(between.sum())) == (2, 4)
-    same = [math.dist(T[0], T[1]), math.dist(T[2], T[3])]
-    assert np.array_equal(within, np.histogram(same, edges)[0])
-
-
 @pytest.fixture(scope="module")
 def szt_results(tmp_path_factory: pytest.TempPathFactory) -> list[ExperimentResult]:
     """Two epochs of the network, measured once, with little effort."""
@@ -190,6 +174,7 @@ def test_szt_measures_what_it_says(szt_results: list[ExperimentResult]) -> None:
         assert max(found["binned"]) <= math.log(4096)
         # fine bins of a network without noise tell all inputs of the wide layers apart
         assert found["twin_binned"][0] == pytest.approx(math.log(4096), abs=0.05)
+        assert found["plain_binned"][0] == pytest.approx(math.log(4096), abs=0.05)
         pairs = 1000 * 999 // 2
         for within, between in zip(found["within"], found["between"], strict=True):
             assert sum(within) + sum(between) == pairs

@@ -446,3 +446,10 @@ def test_rounding_does_not_reverse_a_bracket() -> None:
         )
         (check,) = (c for c in layer_checks(same) if c.name == "bracket")
         assert check.holds == holds
+
+
+def test_layers_too_wide_for_the_memory_are_refused_at_once() -> None:
+    network = NoisyNetwork([torch.nn.Linear(2, 100_000), torch.nn.Linear(100_000, 1)], 1.0)
+    X = np.random.default_rng(0).normal(size=(3000, 2))
+    with pytest.raises(ValueError, match="3000 inputs in 100000 dimensions take 2.2 GiB or more"):
+        InformationFlow(network).estimate(X)

@@ -5,24 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from entbench._base import Claim, ExperimentResult
+from entbench.networks._neuron_recipe import POINTS
 from entbench.networks.experiments._few_points import (
     FewPoints,
-    epochs_up_to,
     information,
     rises_and_falls,
 )
 
-if TYPE_CHECKING:
-    from entbench.networks._network import NoisyNetwork
-
-INPUTS = np.array([[-3.0], [-1.0], [1.0], [3.0]])
-LABELS = np.array([[-1.0], [-1.0], [-1.0], [1.0]])
+INPUTS, LABELS = (np.array(values)[:, None] for values in POINTS["single-neuron"])
 _WEIGHTS = tuple(round(float(w), 4) for w in np.concatenate([[0.0], np.geomspace(0.01, 10.0, 90)]))
 _LN_4 = math.log(4.0)
 
@@ -55,19 +50,11 @@ class SingleNeuron(FewPoints):
     version: ClassVar[str] = "1"
     figures: ClassVar[tuple[str, ...]] = ("single-neuron",)
 
-    name: ClassVar[str] = "single-neuron"
-    inputs: ClassVar[NDArray[np.float64]] = INPUTS
-    labels: ClassVar[NDArray[np.float64]] = LABELS
-
-    def untrained(self) -> NoisyNetwork:
-        """Return the neuron before training."""
-        from entbench.networks._models import single_neuron
-
-        return single_neuron(self.sigma).double()
+    network: ClassVar[str] = "single-neuron"
 
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs, on a logarithmic scale, and the sweep of the weight."""
-        epochs = [{"what": "epoch", "epoch": epoch} for epoch in epochs_up_to(self.epochs)]
+        epochs = [{"what": "epoch", "epoch": epoch} for epoch in self.recipe.plan.record]
         return [*epochs, {"what": "weights", "epoch": 0}]
 
     def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +66,7 @@ class SingleNeuron(FewPoints):
             points = [np.tanh(w * INPUTS[:, 0] - 2.0 * w) for w in _WEIGHTS]
             values = [information(each, self.sigma) for each in points]
             return {"weight": list(_WEIGHTS), "information": values}
-        network = self.trained(step["epoch"])
+        network = self.recipe.at(step["epoch"])
         weight, bias = (float(value.item()) for value in network.state_arrays().values())
         centres = np.tanh(weight * INPUTS[:, 0] + bias)
         return {

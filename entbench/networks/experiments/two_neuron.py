@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from entbench._base import Claim, ExperimentResult
+from entbench.networks._neuron_recipe import POINTS
 from entbench.networks.experiments._few_points import (
     FewPoints,
-    epochs_up_to,
     information,
     rises_and_falls,
 )
 
-if TYPE_CHECKING:
-    from entbench.networks._network import NoisyNetwork
-
-INPUTS = np.arange(1.0, 9.0).reshape(-1, 1)
-LABELS = np.repeat([[0.0], [0.25]], 4, axis=0)
+INPUTS = np.array(POINTS["two-neuron"][0])[:, None]
 _PASSES = 500
 
 
@@ -57,28 +52,20 @@ class TwoNeuron(FewPoints):
     version: ClassVar[str] = "1"
     figures: ClassVar[tuple[str, ...]] = ("two-neuron",)
 
-    name: ClassVar[str] = "two-neuron"
-    inputs: ClassVar[NDArray[np.float64]] = INPUTS
-    labels: ClassVar[NDArray[np.float64]] = LABELS
+    network: ClassVar[str] = "two-neuron"
 
     learning_rate: float = 0.001
 
-    def untrained(self) -> NoisyNetwork:
-        """Return the two neurons before training."""
-        from entbench.networks._models import two_neuron
-
-        return two_neuron(self.sigma).double()
-
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs, on a logarithmic scale."""
-        return [{"epoch": epoch} for epoch in epochs_up_to(self.epochs)]
+        return [{"epoch": epoch} for epoch in self.recipe.plan.record]
 
     def measure(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters, points and informations after an epoch."""
         from entbench.networks import InformationFlow
 
         epoch = step["epoch"]
-        network = self.trained(epoch)
+        network = self.recipe.at(epoch)
         w1, b1, w2, b2 = (float(value.item()) for value in network.state_arrays().values())
         first = _leaky(w1 * INPUTS[:, 0] + b1)
         flow = InformationFlow(
