@@ -1,6 +1,7 @@
 """What the pages of docs/ show is run as printed, page by page, in its order.
 
-A block is run where its fence says so: ``sh run`` (or ``sh run 1``, the exit code to expect),
+A block is run where its fence says so, Python and lines that call ``entbench`` alone in this very
+process, all else by bash: ``sh run`` (or ``sh run 1``, the exit code to expect),
 ``python run``, ``python fill`` (the method `_estimate` of the plugin that was made last) and
 ``python role`` (its line of that name). ``text same`` is what the command before it prints, number
 for number; a line ``...`` stands for any lines, and a line that ends so for any end.
@@ -8,19 +9,27 @@ for number; a line ``...`` stands for any lines, and a line that ends so for any
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import math
-import os
 import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from entbench.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 RULE = set("─ ")
+# what a shell would not change
+PLAIN = re.compile(r"entbench [^$*?~|;&<>`\\{}()!\"']*")
 SECONDS = re.compile(r"\babout [\d.e+-]+|\b[\d.]+ s\b")
 FENCE = re.compile(
     r"^```(\w+) (run|fill|role|same)(?: (\d))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
@@ -68,6 +77,33 @@ def prints(output: str, text: str) -> bool:
     return True
 
 
+def _in_a_shell(text: str) -> tuple[int, str, str]:
+    script = f'set -e\nentbench() {{ "{sys.executable}" -m entbench "$@"; }}\n{text}'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def _in_python(text: str) -> tuple[int, str, str]:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(text, "block", "exec"), {"__name__": "__main__"})
+    return 0, printed.getvalue(), ""
+
+
+def _by_entbench(text: str) -> tuple[int, str, str]:
+    """Run calls of the command line, one after the other, up to the first that fails."""
+    printed, said = "", ""
+    for line in text.splitlines():
+        # as in a process of its own, warnings are printed
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            done = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+        printed, said = printed + done.stdout, said + done.stderr
+        if done.exit_code:
+            return done.exit_code, printed, said + repr(done.exception)
+    return 0, printed, said
+
+
 class Reader:
     """Does what a page says, in a folder."""
 
@@ -84,13 +120,12 @@ class Reader:
             self._edit(what, text)
 
     def _run(self, language: str, code: int, text: str) -> None:
-        script = f'set -e\nentbench() {{ "{sys.executable}" -m entbench "$@"; }}\n{text}'
-        command = ["bash", "-c", script] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(
-            command, cwd=self.folder, env=dict(os.environ), capture_output=True, text=True
-        )
-        assert done.returncode == code, f"{text}\n{done.stdout}\n{done.stderr}"
-        self.output = done.stdout
+        run = _in_python if language == "python" else _in_a_shell
+        if language == "sh" and all(PLAIN.fullmatch(line) for line in text.splitlines()):
+            run = _by_entbench
+        with contextlib.chdir(self.folder):
+            found, self.output, said = run(text)
+        assert found == code, f"{text}\n{self.output}\n{said}"
 
     def _edit(self, what: str, text: str) -> None:
         plugins = [file for file in self.folder.glob("*/*.py") if not file.name.startswith("test_")]
@@ -102,7 +137,11 @@ class Reader:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
+def test_page_does_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no digit depends on how many processes there are, and more of them take long to start
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     reader = Reader(tmp_path)
     for block in blocks(page):
         reader.follow(*block)

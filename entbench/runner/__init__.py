@@ -156,7 +156,7 @@ def run_plan(
         store.add(record, info.id)
         records[record.cell.key] = record
         on_record(record)
-    store.finish_run(info.id, _now())
+    store.finish_run(info.id)
     return SuiteRun(
         suite=plan.suite.name,
         params=plan.suite.params,
@@ -179,9 +179,5 @@ def run_info(seed: int) -> RunInfo:
         seed=seed,
         python=sys.version.split()[0],
         platform=platform.platform(),
-        started=_now(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -144,6 +144,7 @@ def run_experiment(
         store.add_measurement(measurement, info.id)
         found[measurement.step.key] = measurement
         on_record(measurement)
+    store.finish_run(info.id)
     return ExperimentRun(
         suite=suite.name,
         experiment=suite.experiment,

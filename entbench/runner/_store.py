@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -268,8 +269,9 @@ class Store:
                 ),
             )
 
-    def finish_run(self, run: str, finished: str) -> None:
-        """Note that a run has come to its end."""
+    def finish_run(self, run: str) -> None:
+        """Note that a run has come to its end, now."""
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
         with self._errors(), self._connection:
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (finished, run))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from entbench import _registry as registry
 from entbench.cli import main
@@ -58,14 +58,14 @@ def test_list_has_everything(entbench: Command) -> None:
 
 
 @pytest.mark.parametrize("name", [*registry.estimators.names(), *registry.sources.names()])
-def test_describe_tells_every_parameter(entbench: Command, name: str) -> None:
-    data = json.loads(entbench("describe", name, "--format", "json").stdout)
+def test_describe_tells_every_parameter(in_process: Callable[..., Result], name: str) -> None:
+    data = json.loads(in_process("describe", name, "--format", "json").stdout)
     entry = data["entries"][0]
     assert entry["parameters"]
     for parameter in entry["parameters"]:
         assert parameter["description"], parameter
     assert "References" in entry["text"]
-    text = entbench("describe", name).stdout
+    text = in_process("describe", name).stdout
     assert "nats" in text or entry["kind"] == "source"
 
 
@@ -105,9 +105,11 @@ def test_reference(entbench: Command) -> None:
         (["truncated-mixture", "sigma=1e999"], "`sigma` must be finite"),
     ],
 )
-def test_bad_reference(entbench: Command, arguments: list[str], message: str) -> None:
-    done = entbench("reference", *arguments)
-    assert done.returncode == 2
+def test_bad_reference(
+    in_process: Callable[..., Result], arguments: list[str], message: str
+) -> None:
+    done = in_process("reference", *arguments)
+    assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ["suite", "d=2", "n=20,50", "--trials", "3", "-e", "kl", "-e", "sp[tolerance=0.01]"]
@@ -173,14 +174,14 @@ def test_plugin_joins_the_table(entbench: Command, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
-    entbench: Command, tmp_path: Path, arguments: list[str], message: str
+    in_process: Callable[..., Result], arguments: list[str], message: str
 ) -> None:
     done = (
-        entbench("suite", "n=10", *arguments)
+        in_process("suite", "n=10", *arguments)
         if "n=" not in " ".join(arguments)
-        else entbench("suite", *arguments)
+        else in_process("suite", *arguments)
     )
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from entbench.cli import main
 from entbench.networks._zoo import EPOCHS, Trained, check_epoch, schedule
 from entbench.networks.layer_sources import NetworkLayer, _trained_at
 
@@ -140,13 +141,14 @@ def test_bad_parameters_get_a_line(params: dict[str, Any], message: str) -> None
         layer(**params)
 
 
-def test_suite_runs_estimators_on_a_layer(entbench: Callable[..., Any]) -> None:
-    done = entbench(
+def test_suite_runs_estimators_on_a_layer() -> None:
+    arguments = [
         *("suite", "noisy-network", "layer=1", "epoch=3", "sigma=0.2", "n=50,100"),
         *("-e", "sp", "-e", "kl", "-e", "kt-upper"),
-        *("--trials", 2, "--format", "json", "-q", "--jobs", 1),
-    )
-    assert done.returncode == 0, done.stderr
+        *("--trials", "2", "--format", "json", "-q", "--jobs", "1"),
+    ]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.stderr
     data = json.loads(done.stdout)
     assert data["reference"]["error"] <= 0.05
     assert {row["failed"] for row in data["rows"]} == {0}

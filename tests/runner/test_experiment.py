@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -115,6 +117,19 @@ def test_a_run_cut_short_goes_on(path: str, tmp_path: Path) -> None:
     whole = run(path, tmp_path / "s")
     assert MEASURED == [(3.0, 1)]
     assert results_of(whole) == results_of(run(path, tmp_path / "other"))
+
+
+def test_store_knows_which_runs_came_to_their_end(path: str, tmp_path: Path) -> None:
+    def stop(measurement: Any) -> None:
+        raise KeyboardInterrupt
+
+    suite = experiment_suite(read_suite(path), {})
+    with Store(tmp_path / "s") as opened, pytest.raises(KeyboardInterrupt):
+        run_experiment(suite, opened, run_info(0), jobs=1, on_record=stop)
+    run(path, tmp_path / "s")
+    with closing(sqlite3.connect(tmp_path / "s")) as connection:
+        ends = [end for (end,) in connection.execute("SELECT finished FROM runs ORDER BY started")]
+    assert sorted(end is None for end in ends) == [False, True]
 
 
 def test_failures_are_steps_too(path: str, tmp_path: Path) -> None:
