@@ -85,7 +85,7 @@ class SamplePropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     _statistic: ClassVar[Statistic] = "plug-in"
 
     def __init__(

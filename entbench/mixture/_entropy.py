@@ -14,6 +14,7 @@ import numpy as np
 from entbench._validation import check_choice, check_integer, check_positive
 from entbench.mixture._integration import (
     PILOT_STRATA,
+    Bounds,
     Draw,
     Integral,
     Population,
@@ -203,7 +204,12 @@ class _Draws:
         factor = factors.get(self.statistic)
         if factor is None:
             return None
-        return lambda: factor**2 * overlap_bound(self.mixture, rng)
+
+        def bounds() -> Bounds:
+            within, whole = overlap_bound(self.mixture, rng)
+            return Bounds(factor**2 * within, factor**2 * whole)
+
+        return bounds
 
     def likeness(
         self, components: NDArray[np.intp], noise: NDArray[np.float64], count: int

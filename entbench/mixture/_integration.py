@@ -18,6 +18,8 @@ _CHUNK_STRATA = 8192
 _GROWTH = 16
 # A variance is known where so many differences make it up; below, a few rare ones do.
 ENOUGH = 25.0
+# Differences no larger, in nats, are of the arithmetic and tell of no variance.
+_ROUNDING = 1e-9
 # A bound costs about as much as so many visits, or one for so many components: they come first.
 _FEW_VISITS = 2048
 _COMPONENTS_A_VISIT = 512
@@ -28,8 +30,17 @@ _PATIENCE = 32_768
 Draw = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
 # draws spent and standard error so far, in nats
 Progress = Callable[[int, float], None]
-# a bound on the variance of a visit, made when it is needed
-VarianceBound = Callable[[], float]
+
+
+class Bounds(NamedTuple):
+    """Bounds on the variance of a visit: within a component, and within and between."""
+
+    within: float
+    whole: float
+
+
+# made when it is needed
+VarianceBound = Callable[[], Bounds]
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,10 @@ class Population:
         self.order = order
         self.shares = np.full(len(order), 1.0 / len(order)) if weights is None else weights[order]
         self._ends = None if weights is None else np.cumsum(self.shares)
+
+    def all_alike(self, strata: int) -> bool:
+        """Tell whether so many strata visit every component equally often."""
+        return self._ends is None and strata % len(self.order) == 0
 
     def pairs(
         self, first: int, stop: int, strata: int, rng: np.random.Generator
@@ -115,14 +130,14 @@ def integrate(
     progress : callable, optional
         Called with the draws spent and the standard error after every round.
     variance_bound : callable, optional
-        Returns a bound on the variance of a visit. Called where rare draws make up the variance
-        seen, or none was seen: the standard error is then by the bound, until enough of them came.
+        Returns bounds on the variance of a visit. Called where rare draws make up the variance
+        seen, or none was seen: the standard error of such a round is then by the bound.
     """
     n = len(population.order)
     total = _Total(variance_bound, max(_FEW_VISITS, n // _COMPONENTS_A_VISIT))
     strata = max(min(PILOT_STRATA, max_draws // 4), 1)
     while True:
-        total.add(_stratified(draw, population, dim, strata, rng))
+        total.add(_stratified(draw, population, dim, strata, rng), population.all_alike(strata))
         if progress is not None:
             progress(total.draws, total.standard_error)
         wanted = total.visits * (total.standard_error / tolerance) ** 2 if tolerance else math.inf
@@ -146,17 +161,23 @@ class _Total:
         self.visits = 0
         self._sums: NDArray[np.float64] | float = 0.0
         self._squares, self._believed = 0.0, False
+        # of rounds that are not believed, by whether they visited all components alike
+        self._doubtful_squares, self._doubtful_visits = [0.0, 0.0], [0, 0]
         self._variance_bound = variance_bound
         self._patience = _PATIENCE if variance_bound is None else patience
 
-    def add(self, round_: _Round) -> None:
-        """Add a round."""
+    def add(self, round_: _Round, all_alike: bool) -> None:
+        """Add a round, which may have visited all components equally often."""
         self.visits += round_.visits
         self._sums = self._sums + round_.visits * round_.means
         # the differences of two visits, over four times the strata squared, are the variance
         self._squares += round_.squares
-        # in a round with finer strata they are smaller: it is judged by itself
+        # in a round with finer strata they are smaller: each is judged by itself
         self._believed = round_.squares**2 >= ENOUGH * round_.fourths > 0.0
+        self._believed &= round_.squares > _ROUNDING**2 * round_.visits
+        if not self._believed:
+            self._doubtful_squares[all_alike] += round_.squares
+            self._doubtful_visits[all_alike] += round_.visits
 
     @property
     def draws(self) -> int:
@@ -174,13 +195,18 @@ class _Total:
 
     @property
     def standard_error(self) -> float:
-        if self._believed or self._variance_bound is None or self.visits < self._patience:
+        """By the draws, and by the bound for rounds whose draws are too few to be believed."""
+        if not any(self._doubtful_visits) or not self.known or self._bounds is None:
             return self.seen_error
-        return max(self.seen_error, math.sqrt(self._bound / self.visits))
+        unseen = 0.0
+        for all_alike, bound in enumerate((self._bounds.whole, self._bounds.within)):
+            visits, squares = self._doubtful_visits[all_alike], self._doubtful_squares[all_alike]
+            unseen += max(visits * bound - squares, 0.0)
+        return math.sqrt(self._squares + unseen) / self.visits
 
     @cached_property
-    def _bound(self) -> float:
-        return self._variance_bound() if self._variance_bound is not None else 0.0
+    def _bounds(self) -> Bounds | None:
+        return self._variance_bound() if self._variance_bound is not None else None
 
     @property
     def integral(self) -> Integral:
