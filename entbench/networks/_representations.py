@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from entbench.networks._network import NoisyNetwork
 
 _ROWS = 1000
+_BATCH = 100  # of which batch normalisation takes means and variances
 
 
 def representations(
@@ -39,20 +41,49 @@ def representations(
     list of ndarray of shape (m, dim)
         Flattened, in single precision.
     """
-    threads = torch.get_num_threads()
     rows: list[list[NDArray[np.float32]]] = [[] for _ in modules]
+    network.eval()
     with ExitStack() as stack:
-        stack.callback(torch.set_num_threads, threads)
-        torch.set_num_threads(1)
-        stack.enter_context(torch.no_grad())
-        stack.enter_context(network.eval().quiet())
         for module, found in zip(modules, rows, strict=True):
             hook = module.register_forward_hook(_keeper(found))
             stack.callback(hook.remove)
-        for start in range(0, len(X), _ROWS):
-            part = torch.tensor(X[start : start + _ROWS], dtype=network.dtype)
-            network(part.to(network.device))
+        _run(network, X, _ROWS)
     return [np.concatenate(found) for found in rows]
+
+
+def renormalise(network: NoisyNetwork, X: NDArray[Any]) -> None:
+    """Take the means and variances of batch normalisation anew, without noise and dropout.
+
+    Those that training leaves are of noisy batches: of other inputs than the network has once its
+    noise is off. The average over batches of 100 rows takes their place.
+    """
+    norms = [
+        module
+        for module in network.eval().modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    before = [module.momentum for module in norms]
+    for module in norms:
+        module.reset_running_stats()
+        module.momentum = None  # the plain average
+        module.train()
+    _run(network, X, _BATCH)
+    for module, momentum in zip(norms, before, strict=True):
+        module.momentum = momentum
+        module.eval()
+
+
+def _run(network: NoisyNetwork, X: NDArray[Any], rows: int) -> None:
+    """Run the network on all rows, without noise, on one thread of a CPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad(), network.quiet():
+            for start in range(0, len(X), rows):
+                part = torch.tensor(X[start : start + rows], dtype=network.dtype)
+                network(part.to(network.device))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _keeper(found: list[NDArray[np.float32]]) -> Any:

@@ -110,6 +110,28 @@ def test_angles_to_the_network_without_noise(results: list[ExperimentResult]) ->
         assert counts @ middles / 150 == pytest.approx(found["cosine"], abs=0.01)
 
 
+def test_renormalised_network_is_normalised_on_quiet_images(store: None) -> None:
+    """Batch normalisation of the first convolution, by its formula: means and variances anew."""
+    from entbench.networks._representations import renormalise, representations
+
+    experiment = MNISTCNN("dropout", **SIZE)
+    recipe = experiment._recipe("dropout")
+    network, X = recipe.at(4), recipe.parts.X[:100]
+    convolution, norm = list(network.body[0].children())[1:3]
+    kept = {name: array.copy() for name, array in network.state_arrays().items()}
+    renormalise(network, X)
+    (before,) = representations(network, X, [convolution])
+    planes = before.astype(np.float64).reshape(100, 16, -1)
+    assert norm.running_mean.numpy() == pytest.approx(planes.mean(axis=(0, 2)), abs=1e-5)
+    variances = planes.transpose(1, 0, 2).reshape(16, -1).var(axis=1, ddof=1)
+    assert norm.running_var.numpy() == pytest.approx(variances, rel=1e-4)
+    after = network.state_arrays()
+    changed = {name for name in kept if not np.array_equal(kept[name], after[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {
+        *("running_mean", "running_var", "num_batches_tracked"),
+    }
+
+
 def test_same_question_same_answer(results: list[ExperimentResult]) -> None:
     again = MNISTCNN("dropout", **SIZE).measure({"what": "epoch", "epoch": 4})
     assert again == of(results, "dropout", "epoch")[-1]
@@ -145,7 +167,8 @@ def invented(
                 step = {"what": "epoch", "epoch": epoch}
                 found.append(ExperimentResult(params, step, measured))
             step = {"what": "cosine", "epoch": 128}
-            found.append(ExperimentResult(params, step, {"cosine": cosine.get(noise, [1.0] * 4)}))
+            ends = {"cosine": cosine.get(noise, [1.0] * 4), "renormalised_errors": 50}
+            found.append(ExperimentResult(params, step, ends))
     return found
 
 
@@ -162,6 +185,8 @@ def test_claims_hold_on_the_papers_own_numbers() -> None:
     assert [row[1] for row in table.rows] == [
         *("50.0 ± 0.0", "50.0 ± 0.0", "2200.0 ± 0.0", "39.0 ± 0.0"),
     ]
+    assert [row[4] for row in table.rows] == ["50.0 ± 0.0"] * 4
+    assert "1.0 times with batch normalisation" in claims[2].measured
     assert "the paper: 128 of 60000" in MNISTCNN.remark(results)
     assert MNISTCNN.claims([]) == []
     assert MNISTCNN.tables([]) == []
