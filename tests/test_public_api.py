@@ -24,6 +24,7 @@ ROOMS = [
     "planner",
     "report",
     "runner",
+    "shift",
     "sources",
     "testing",
 ]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from entbench.networks._plane import bin_codes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,19 +19,18 @@ _BLOCK = 1024
 
 def binned_entropy(T: NDArray[np.floating[Any]], width: float) -> float:
     """Return H(Bin(T)) in nats, of the rows of T in cubes of that width."""
-    return _entropy_of_rows(np.floor(T / width).astype(np.int64))
+    return _entropy(bin_codes(T, width))
 
 
 def sign_entropy(T: NDArray[np.floating[Any]], threshold: float = 0.0) -> float:
     """Return H(Bin(T)) in nats with two bins for each unit: up to the threshold, and above."""
     above = np.greater(T, threshold)
-    return _entropy_of_rows(np.packbits(above, axis=1))
+    return _entropy(np.packbits(above, axis=1))
 
 
 def unit_entropies(T: NDArray[np.floating[Any]], width: float) -> NDArray[np.float64]:
     """Return H(Bin(T(k))) in nats of each unit k by itself."""
-    bins = np.floor(T / width).astype(np.int64)
-    return np.array([_entropy(np.unique(unit, return_counts=True)[1]) for unit in bins.T])
+    return np.array([_entropy(bin_codes(unit[:, None], width)) for unit in T.T])
 
 
 class Distances(NamedTuple):
@@ -97,11 +98,7 @@ def _share_nearer(within: NDArray[np.int64], between: NDArray[np.int64]) -> floa
     return float(within @ (farther + 0.5 * between)) / pairs
 
 
-def _entropy_of_rows(bins: NDArray[Any]) -> float:
-    _, counts = np.unique(bins, axis=0, return_counts=True)
-    return _entropy(counts)
-
-
-def _entropy(counts: NDArray[np.int64]) -> float:
+def _entropy(rows: NDArray[Any]) -> float:
+    _, counts = np.unique(rows, axis=0, return_counts=True)
     shares = counts / counts.sum()
     return float(-(shares * np.log(shares)).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from entbench.report.figures._debate import information_debate
 from entbench.report.figures._error_vs_n import error_vs_n
 from entbench.report.figures._estimate_vs_parameter import estimate_vs_parameter
 from entbench.report.figures._few_points import single_neuron, two_neuron
@@ -16,7 +17,15 @@ from entbench.report.figures._images import (
 )
 from entbench.report.figures._in_training import clusters, information_vs_epoch
 from entbench.report.figures._integration_vs_n import integration_vs_n
+from entbench.report.figures._plane import (
+    information_plane,
+    plane_histograms,
+    plane_stopping,
+    plane_training,
+)
+from entbench.report.figures._pruning import pruning_accuracy, pruning_planes
 from entbench.report.figures._samples_vs_dimension import samples_vs_dimension
+from entbench.report.figures._shift import information_under_shift, shift_bounds
 from entbench.report.figures._worst_error_vs_n import worst_error_vs_n
 
 if TYPE_CHECKING:
@@ -38,8 +47,17 @@ EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = 
     "clusters": clusters,
     "cosine-similarity": cosine_similarity,
     "errors-vs-epoch": errors_vs_epoch,
+    "information-debate": information_debate,
+    "information-plane": information_plane,
+    "information-under-shift": information_under_shift,
     "information-vs-epoch": information_vs_epoch,
     "pair-distances": pair_distances,
+    "plane-histograms": plane_histograms,
+    "plane-stopping": plane_stopping,
+    "plane-training": plane_training,
+    "pruning-accuracy": pruning_accuracy,
+    "pruning-planes": pruning_planes,
+    "shift-bounds": shift_bounds,
     "single-neuron": single_neuron,
     "two-neuron": two_neuron,
 }
