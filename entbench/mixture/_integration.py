@@ -195,14 +195,31 @@ class _Total:
 
     @property
     def standard_error(self) -> float:
-        """By the draws, and by the bound for rounds whose draws are too few to be believed."""
-        if not any(self._doubtful_visits) or not self.known or self._bounds is None:
-            return self.seen_error
-        unseen = 0.0
-        for all_alike, bound in enumerate((self._bounds.whole, self._bounds.within)):
-            visits, squares = self._doubtful_visits[all_alike], self._doubtful_squares[all_alike]
-            unseen += max(visits * bound - squares, 0.0)
+        """By the draws; of rounds whose draws are too few to be believed, by what is known else.
+
+        That is what believed rounds vary by, if the last, which has the finest strata, is one; the
+        bounds otherwise.
+        """
+        doubtful = sum(self._doubtful_squares)
+        if not any(self._doubtful_visits) or not self.known:
+            unseen = 0.0
+        elif self._believed:
+            believed = self.visits - sum(self._doubtful_visits)
+            a_visit = (self._squares - doubtful) / believed
+            unseen = max(sum(self._doubtful_visits) * a_visit - doubtful, 0.0)
+        else:
+            unseen = self._unseen_by_bounds()
         return math.sqrt(self._squares + unseen) / self.visits
+
+    def _unseen_by_bounds(self) -> float:
+        if self._bounds is None:
+            return 0.0
+        by_round = zip(
+            (self._bounds.whole, self._bounds.within),
+            *(self._doubtful_visits, self._doubtful_squares),
+            strict=True,
+        )
+        return sum(max(visits * bound - squares, 0.0) for bound, visits, squares in by_round)
 
     @cached_property
     def _bounds(self) -> Bounds | None:
