@@ -36,7 +36,18 @@ SHOWN = {"single-neuron": 0, "spiral": 0, "szt": 0, "two-neuron": 1}
 Step = dict[str, Any]
 
 
-@pytest.mark.parametrize("suite", SUITES)
+def once_for_each_experiment() -> list[Any]:
+    """Return the suites; those that ask an experiment of another suite again are slow."""
+    asked: set[str] = set()
+    found = []
+    for suite in SUITES:
+        experiment = read_suite(suite).table["experiment"]
+        found.append(pytest.param(suite, marks=[pytest.mark.slow] if experiment in asked else []))
+        asked.add(experiment)
+    return found
+
+
+@pytest.mark.parametrize("suite", once_for_each_experiment())
 def test_quick_preset(
     suite: str, entbench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
