@@ -10,6 +10,7 @@ from entbench.shift._divergence import kl_nearest_neighbours
 from entbench.shift._metrics import (
     kl_divergence,
     kl_samples,
+    number_rows,
     total_variation,
     total_variation_samples,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "kl_divergence",
     "kl_nearest_neighbours",
     "kl_samples",
+    "number_rows",
     "resample",
     "total_variation",
     "total_variation_samples",

@@ -16,8 +16,7 @@ from entbench._validation import check_integer, check_positive
 from entbench.networks._torch import require_torch
 from entbench.networks.data import DataSet
 from entbench.networks.experiments._shift_claims import claims_of, tables_of
-from entbench.shift import Perturbation, kl_divergence, total_variation, wasserstein
-from entbench.shift._metrics import number_rows
+from entbench.shift import Perturbation, kl_divergence, number_rows, total_variation, wasserstein
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
