@@ -218,6 +218,11 @@ def test_bad_parameters_get_a_line(params: dict[str, Any], message: str) -> None
         MNISTCNN(**{**SIZE, **params})
 
 
+def test_unknown_data_get_a_line() -> None:
+    with pytest.raises(ValueError, match='`data` must be "auto", "mnist", "digits" or'):
+        MNISTCNN(epochs=1, data="nope").resolved()
+
+
 def test_auto_takes_what_there_is_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a folder and without a network: the digits, aloud; asked for MNIST: an error."""
 

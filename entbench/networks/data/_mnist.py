@@ -149,8 +149,10 @@ def mnist_by_key(key: str) -> MNIST:
     Raises
     ------
     ValueError
-        If the data that there are go by another key.
+        If there is no such key, or the data that there are go by another.
     """
+    if key not in ("auto", "mnist", "digits") and not key.startswith("idx-"):
+        raise ValueError(f'`data` must be "auto", "mnist", "digits" or "idx-..."; got {key!r}.')
     if key == "digits":
         return _stand_in()
     if os.environ.get(DIRECTORY):
