@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -138,9 +139,21 @@ def check_positive(name: str, value: Any) -> float:
 
 def check_not_negative(name: str, value: Any) -> float:
     """Return `value` as a float that is finite and >= 0."""
-    number = check_real(name, value)
-    if number < 0.0:
-        raise ValueError(f"`{name}` must be >= 0; got {value!r}.")
+    return _check_between(name, value, sys.float_info.max, "a finite number >= 0")
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return `value` as a float in [0, 1]."""
+    return _check_between(name, value, 1.0, "a number in [0, 1]")
+
+
+def _check_between(name: str, value: Any, maximum: float, meaning: str) -> float:
+    message = f"`{name}` must be {meaning}; got {value!r}."
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    number = float(value)
+    if not 0.0 <= number <= maximum:
+        raise ValueError(message)
     return number + 0.0  # -0.0 is 0.0
 
 

@@ -49,17 +49,6 @@ def check_not_negative(name: str, value: Any) -> float:
     return number
 
 
-def check_fraction(name: str, value: Any) -> float:
-    """Return `value` as a float in [0, 1]."""
-    message = f"`{name}` must be a number in [0, 1]; got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    number = float(value)
-    if not 0.0 <= number <= 1.0:
-        raise ValueError(message)
-    return number
-
-
 def exp_or_inf(log_value: float) -> float:
     """Return exp(log_value), inf where that is beyond the floating range."""
     return math.exp(log_value) if log_value < _EXP_MAX else math.inf

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from entbench._validation import check_integer
+from entbench._validation import check_fraction, check_integer
 from entbench.bounds._arguments import (
-    check_fraction,
     check_not_negative,
     check_scale,
     check_setting,

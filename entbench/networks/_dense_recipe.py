@@ -136,6 +136,13 @@ class TrainedDense(Recipe):
         return fully_connected(sizes, self.activations, self.sigma, self.seed)
 
 
+def found_data(data: str) -> str:
+    """Return what there is for "auto-138", by its own name; all else as it is."""
+    if data != f"auto{THREE_DIGITS}":
+        return data
+    return f"{mnist_by_key('auto').key}{THREE_DIGITS}"
+
+
 @lru_cache(maxsize=4)
 def load_rows(data: str) -> DataSet:
     """Return inputs, shape (m, columns), and labels 0, 1, ... of what goes by a name."""

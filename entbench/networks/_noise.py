@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from entbench._validation import check_real
+from entbench._validation import check_not_negative, check_real
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class GaussianNoise(nn.Module):
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
-        self.sigma = check_level("sigma", sigma)
+        self.sigma = check_not_negative("sigma", sigma)
         self.on = True
         self.generator = None
 
@@ -73,7 +73,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.p = check_level("dropout", p, below=1.0)
+        self.p = _check_dropout(p)
         self.on = True
         self.generator = None
 
@@ -95,10 +95,9 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def check_level(name: str, value: float, below: float | None = None) -> float:
-    """Return `value` as a float that is finite, >= 0 and less than `below`."""
-    level = check_real(name, value)
-    if level < 0.0 or (below is not None and level >= below):
-        wanted = ">= 0" if below is None else f"in [0, {below:g})"
-        raise ValueError(f"`{name}` must be a finite number {wanted}; got {value!r}.")
+def _check_dropout(p: float) -> float:
+    """Return a probability of dropout as a float in [0, 1)."""
+    level = check_real("dropout", p)
+    if not 0.0 <= level < 1.0:
+        raise ValueError(f"`dropout` must be a finite number in [0, 1); got {p!r}.")
     return level

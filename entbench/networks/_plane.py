@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Layer = NDArray[np.floating[Any]]
     Ints = NDArray[np.int64]
 
+WIDTHS = (0.01, 0.07, 0.15, 0.3)  # of bins, in the paper
 MOST_BINS = 1_000_000
 _LARGEST = 2**63 - 1
 _EXACT = 2.0**52  # whole numbers up to here, and their differences, are floats

@@ -6,9 +6,9 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from entbench._paths import networks_folder
 from entbench.networks._torch import require_torch
@@ -39,6 +39,13 @@ class Recipe(ABC):
 
     # raised when a network by the same parameters becomes another one
     edition: ClassVar[int]
+
+    @classmethod
+    def of(cls, experiment: object, **others: Any) -> Self:
+        """Return the recipe with an experiment's values for its parameters, or those given."""
+        names = [field.name for field in fields(cls)]
+        held = {name: getattr(experiment, name) for name in names if hasattr(experiment, name)}
+        return cls(**(held | others))
 
     @property
     @abstractmethod

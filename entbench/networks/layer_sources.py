@@ -127,7 +127,7 @@ class NetworkLayer(SampledSource):
 
     @cached_property
     def _recipe(self) -> Trained:
-        return Trained(self.network, self.activation, self.sigma, self.orthonormal, self.seed)
+        return Trained.of(self)
 
     @property
     def _trained(self) -> NoisyNetwork:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,8 @@ from entbench._validation import check_samples
 
 __all__ = [
     "Distance",
-    "check_fraction",
     "check_generator",
     "check_law",
-    "check_not_negative",
     "check_two_samples",
 ]
 
@@ -90,28 +87,8 @@ def check_two_samples(
     return x, y
 
 
-def check_fraction(name: str, value: Any) -> float:
-    """Return `value` as a float in [0, 1]."""
-    return _check_range(name, value, 1.0, "a number in [0, 1]")
-
-
-def check_not_negative(name: str, value: Any) -> float:
-    """Return `value` as a float that is finite and >= 0."""
-    return _check_range(name, value, np.finfo(np.float64).max, "a finite number >= 0")
-
-
 def check_generator(rng: Any) -> np.random.Generator:
     """Return `rng`, which must be a generator of NumPy."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"`rng` must be a numpy.random.Generator; got {rng!r}.")
     return rng
-
-
-def _check_range(name: str, value: Any, maximum: float, meaning: str) -> float:
-    message = f"`{name}` must be {meaning}; got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    number = float(value)
-    if not 0.0 <= number <= maximum:
-        raise ValueError(message)
-    return number

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from entbench._validation import check_integer
-from entbench.shift._arguments import check_fraction, check_generator, check_law
+from entbench._validation import check_fraction, check_integer
+from entbench.shift._arguments import check_generator, check_law
 from entbench.shift._metrics import kl_divergence, total_variation
 from entbench.shift._perturbed import (
     Facts,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from entbench._validation import check_choice, check_real
-from entbench.shift._arguments import check_generator, check_not_negative
+from entbench._validation import check_choice, check_not_negative, check_real
+from entbench.shift._arguments import check_generator
 from entbench.shift._perturbed import (
     Perturbation,
     Perturbed,

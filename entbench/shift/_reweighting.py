@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from entbench._validation import check_choice
-from entbench.shift._arguments import check_fraction, check_generator, check_not_negative
+from entbench._validation import check_choice, check_fraction, check_not_negative
+from entbench.shift._arguments import check_generator
 from entbench.shift._metrics import kl_divergence, number_rows
 from entbench.shift._perturbed import (
     Perturbation,

@@ -14,12 +14,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entbench.networks._plane import bin_codes, plane_point
+from entbench.networks._plane import WIDTHS, bin_codes, plane_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Layers = list[NDArray[np.float32]]
 
 N, UNITS = 4096, (10, 7, 5, 4, 3)
-WIDTHS = (0.01, 0.07, 0.15, 0.3)
 ASKED_MS, ASKED_STEP_MS = 10.0, 100.0
 ROUNDS = 15
 
@@ -84,8 +84,8 @@ def main() -> None:
     print("| :-- | --: | --: | --: | --: |")
     for width in WIDTHS:
         ours, theirs = (fn(layers, labels, width) for fn in (coordinates, by_unique))
-        mine = median_ms(lambda width=width: coordinates(layers, labels, width))  # type: ignore[misc]
-        other = median_ms(lambda width=width: by_unique(layers, labels, width))  # type: ignore[misc]
+        mine = median_ms(partial(coordinates, layers, labels, width))
+        other = median_ms(partial(by_unique, layers, labels, width))
         difference = float(np.abs(ours - theirs).max())
         print(
             f"| bins of {width:g} | <= {ASKED_MS:g} | {mine:.2f} | {other:.0f} | {difference:.0e} |"

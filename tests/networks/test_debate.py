@@ -304,7 +304,7 @@ def test_data_that_are_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Found:
         key = "idx-abc"
 
-    name = "entbench.networks.experiments.debate.mnist_by_key"
+    name = "entbench.networks._dense_recipe.mnist_by_key"
     monkeypatch.setattr(name, lambda key: Found() if key == "auto" else None)
     assert InformationDebate(data="auto-138").resolved().data == "idx-abc-138"
     assert InformationDebate(data="digits-138").resolved().data == "digits-138"

@@ -133,7 +133,7 @@ def test_the_bracket_holds_the_truth_of_layer_1_too() -> None:
         ({"network": "spiral", "activation": "relu"}, "`activation` must be one of 'tanh'"),
         ({"sigma": 0.0}, "`sigma`"),
         ({"epoch": 9001}, "`epoch`"),
-        ({"orthonormal": -1.0}, "`orthonormal` must be >= 0"),
+        ({"orthonormal": -1.0}, "`orthonormal` must be a finite number >= 0"),
     ],
 )
 def test_bad_parameters_get_a_line(params: dict[str, Any], message: str) -> None:

@@ -206,7 +206,7 @@ def test_claims_tell_otherwise_and_not_at_all() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"noise": -0.1}, "`noise` must be >= 0"),
+        ({"noise": -0.1}, "`noise` must be a finite number >= 0"),
         ({"noise": "drop"}, "or \"dropout\"; got 'drop'"),
         ({"epochs": 0}, "`epochs`"),
         ({"images": 1}, "`images`"),

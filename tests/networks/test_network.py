@@ -251,7 +251,7 @@ def test_what_cannot_be_a_noisy_network() -> None:
     for sigma in (-0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"`sigma` must be a finite number.*got {sigma}"):
             NoisyNetwork(list(plain()), sigma)
-    with pytest.raises(TypeError, match="`sigma` must be a finite number; got '0.1'"):
+    with pytest.raises(TypeError, match="`sigma` must be a finite number >= 0; got '0.1'"):
         GaussianNoise("0.1")
     with pytest.raises(ValueError, match=r"`dropout` must be a finite number in \[0, 1\); got 1.0"):
         Dropout(1.0)

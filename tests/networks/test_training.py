@@ -802,7 +802,7 @@ def test_nan_weights_are_said_before_any_step(tmp_path: Path) -> None:
         ({"optimizer": "rmsprop"}, "`optimizer` must be one of 'sgd', 'adam'; got 'rmsprop'"),
         ({"loss": "hinge"}, "`loss` must be one of"),
         ({"initial_weights": "zero"}, "`initial_weights` must be one of"),
-        ({"orthonormal": -1e-5}, "`orthonormal` must be >= 0; got -1e-05"),
+        ({"orthonormal": -1e-5}, "`orthonormal` must be a finite number >= 0; got -1e-05"),
         ({"seed": -1}, "`seed` must be an integer >= 0"),
         ({"record": (11,)}, r"`record` must be an integer in \[0, 10\]; got 11"),
     ],

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import mpmath
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from entbench import bounds, shift
 
 
-def _laws(seed: int, count: int):  # type: ignore[no-untyped-def]
+def _laws(seed: int, count: int) -> Iterator[NDArray]:
     rng = np.random.default_rng(seed)
     for _ in range(count):
         size = rng.integers(1, 9)
@@ -125,7 +127,7 @@ def test_samples_of_one_law_are_apart_by_what_the_docstring_says() -> None:
         ([math.inf, 0.0], [0.5, 0.5], r"`p` must sum to 1; got a sum of inf\."),
     ],
 )
-def test_bad_laws(p, q, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_bad_laws(p: list[float], q: list[float], message: str) -> None:
     for distance in (shift.total_variation, shift.kl_divergence):
         with pytest.raises(ValueError, match=message):
             distance(p, q)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.linalg import hadamard
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
@@ -20,14 +21,14 @@ def _rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _law(rows, weights) -> Counter:  # type: ignore[no-untyped-def,type-arg]
+def _law(rows: NDArray, weights: NDArray) -> Counter[tuple[float, ...]]:
     law: Counter[tuple[float, ...]] = Counter()
     for row, weight in zip(np.reshape(rows, (len(rows), -1)) + 0.0, weights, strict=True):
         law[tuple(row)] += weight
     return law
 
 
-def _check_facts(X, perturbed) -> None:  # type: ignore[no-untyped-def]
+def _check_facts(X: NDArray, perturbed: shift.Perturbed) -> None:
     """Count the laws value by value, and put the Wasserstein distance between its bounds."""
     before, after = _law(X, np.full(len(X), 1 / len(X))), _law(perturbed.X, perturbed.weights)
     values = set(before) | set(after)
@@ -79,7 +80,7 @@ def test_facts_are_those_of_the_rows(perturbation: shift.Perturbation, seed: int
     perturbed = perturbation.apply(X, y, _rng(seed))
     _check_facts(X, perturbed)
     assert np.array_equal(X, kept)
-    assert np.array_equal(perturbed.y, y)  # type: ignore[arg-type]
+    assert np.array_equal(perturbed.y, y)
     again = perturbation.apply(X, y, _rng(seed))
     assert np.array_equal(again.X, perturbed.X)
     assert np.array_equal(again.weights, perturbed.weights)
@@ -335,7 +336,7 @@ def test_information_moves_by_no_more_than_the_bound_at_the_facts(
         perturbed = perturbation.apply(X, None, _rng(seed))
         layer = _rng(100 + seed).normal(size=(8, 5))
 
-        def information(rows, weights, layer=layer) -> float:  # type: ignore[no-untyped-def]
+        def information(rows: NDArray, weights: NDArray, layer: NDArray = layer) -> float:
             masses = np.bincount((rows @ layer).argmax(axis=1), weights, 5)
             masses = masses[masses > 0]
             return float(-(masses * np.log(masses)).sum())
@@ -368,7 +369,7 @@ def test_eps_out_of_range(family: type, eps: float) -> None:
 
 def test_bad_parameters() -> None:
     with pytest.raises(TypeError, match=r"`eps` must be a number in \[0, 1\]; got '1'"):
-        shift.Reweighting("1")  # type: ignore[arg-type]
+        shift.Reweighting("1")
     with pytest.raises(ValueError, match=r"`eps` must be a finite number >= 0; got inf\."):
         shift.Tilting(math.inf)
     with pytest.raises(ValueError, match=r"`statistic` must be one of 'linear', 'label'"):
@@ -414,4 +415,4 @@ def test_bad_data() -> None:
     with pytest.raises(ValueError, match=r"`X` must not be empty; got shape \(0, 2, 2\)\."):
         shift.Rotation(1.0).apply(np.zeros((0, 2, 2)), None, rng)
     with pytest.raises(TypeError, match=r"`rng` must be a numpy.random.Generator; got 0\."):
-        shift.AdditiveNoise(0.1).apply(X, None, 0)  # type: ignore[arg-type]
+        shift.AdditiveNoise(0.1).apply(X, None, 0)

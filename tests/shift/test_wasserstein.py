@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.stats import norm, wasserstein_distance
 
@@ -21,7 +22,7 @@ from entbench.shift._couplings import (
 )
 
 
-def _full_program(cost, a, b) -> float:  # type: ignore[no-untyped-def]
+def _full_program(cost: NDArray, a: NDArray, b: NDArray) -> float:
     """Return the least cost by the program over all pairs."""
     n, m = cost.shape
     rows, columns = np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))
@@ -29,7 +30,7 @@ def _full_program(cost, a, b) -> float:  # type: ignore[no-untyped-def]
     return float(found.fun)
 
 
-def _instance(rng):  # type: ignore[no-untyped-def]
+def _instance(rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Draw two small weighted samples, some with repeated rows and next to no mass."""
     n, m, dim = rng.integers(1, 12, size=3)
     x, y = rng.normal(size=(n, dim)), rng.normal(size=(m, dim)) + rng.normal()

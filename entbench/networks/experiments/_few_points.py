@@ -42,7 +42,7 @@ class FewPoints(Experiment):
     @property
     def recipe(self) -> TrainedNeurons:
         """The network, its points and its training."""
-        return TrainedNeurons(self.network, self.sigma, self.epochs, self.learning_rate, self.seed)
+        return TrainedNeurons.of(self)
 
 
 def information(centres: NDArray[np.float64], sigma: float) -> float:

@@ -98,7 +98,7 @@ class InTraining(Experiment):
 
     @property
     def _recipe(self) -> Trained:
-        return Trained(self.network, self.activation, self.sigma, self.orthonormal, self.seed)
+        return Trained.of(self)
 
     @property
     def _plain(self) -> Trained:

@@ -23,7 +23,6 @@ PAPER = {
 _EPOCHS = 8000
 _TOLD = ("data", "epochs", "records", "learning_rate", "patience")  # in names, where they differ
 _BOTTLENECK = "3-2-12-2"
-_WIDTHS = (0.01, 0.07, 0.15, 0.3)
 _FINEST, _SMALL, _MIDDLE, _LARGE = -1, 0, 1, 3  # places in lists by width
 _FALL = 0.2  # nats; less counts as no compression
 _NEAR = 0.01  # nats; less counts as the limit

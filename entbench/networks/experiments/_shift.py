@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,7 +267,7 @@ def lipschitz_constants(network: NoisyNetwork) -> list[float]:
     The product of the spectral norms of the weights up to the layer; tanh has slope 1 at most.
     """
     norms = [float(np.linalg.norm(matrix, 2)) for matrix in _matrices(network)[:-1]]
-    return np.cumprod(norms).tolist()  # type: ignore[no-any-return]
+    return list(itertools.accumulate(norms, operator.mul))
 
 
 def _matrices(network: NoisyNetwork) -> list[NDArray[np.float64]]:

@@ -18,10 +18,9 @@ from entbench._base import (
     ResultTable,
 )
 from entbench._validation import check_integer
-from entbench.networks._dense_recipe import THREE_DIGITS, TrainedDense, load_rows
+from entbench.networks._dense_recipe import TrainedDense, found_data, load_rows
 from entbench.networks._plane import bin_codes, codes_of_bins, plane_point, row_codes
 from entbench.networks._torch import require_torch
-from entbench.networks.data._mnist import mnist_by_key
 from entbench.networks.experiments._debate_claims import INTERVALS, claims_of, last_table, size_of
 
 if TYPE_CHECKING:
@@ -151,9 +150,7 @@ class InformationDebate(Experiment):
 
     def resolved(self) -> InformationDebate:
         """Return the experiment with the data that there are."""
-        if self.data != f"auto{THREE_DIGITS}":
-            return self
-        return replace(self, data=f"{mnist_by_key('auto').key}{THREE_DIGITS}")
+        return replace(self, data=found_data(self.data))
 
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs."""
@@ -253,16 +250,7 @@ class InformationDebate(Experiment):
         return line, [end[0] for end in ends], [end[1] for end in ends]
 
     def _recipe(self, sigma: float) -> TrainedDense:
-        return TrainedDense(
-            data=self.data,
-            hidden=self.hidden,
-            activation=self.activation,
-            sigma=sigma,
-            epochs=self.epochs,
-            records=self.records,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-        )
+        return TrainedDense.of(self, sigma=sigma)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -10,8 +10,9 @@ import numpy as np
 
 from entbench._base import Claim, Experiment, ExperimentResult, ResultTable
 from entbench._validation import check_integer
-from entbench.networks._dense_recipe import THREE_DIGITS, TrainedDense, load_rows
+from entbench.networks._dense_recipe import TrainedDense, found_data, load_rows
 from entbench.networks._plane import (
+    WIDTHS,
     PlanePoint,
     bin_codes,
     codes_of_bins,
@@ -22,7 +23,6 @@ from entbench.networks._plane import (
 )
 from entbench.networks._torch import require_torch
 from entbench.networks.data import split
-from entbench.networks.data._mnist import mnist_by_key
 from entbench.networks.experiments._plane_claims import claims_of, size_of, tables_of
 
 if TYPE_CHECKING:
@@ -30,11 +30,9 @@ if TYPE_CHECKING:
 
     Layers = list[NDArray[np.float64]]
 
-WIDTHS = (0.01, 0.07, 0.15, 0.3)
 FINE_WIDTHS = (1e-3, 1e-5, 1e-7, 1e-9)
 N_BINS = (10, 30, 100, 300)
 HISTOGRAM_WIDTH = 0.07
-AUTO = f"auto{THREE_DIGITS}"
 _RANGES = {"tanh": (-1.0, 1.0), "softmax": (0.0, 1.0)}
 
 
@@ -129,9 +127,7 @@ class InformationPlane(Experiment):
 
     def resolved(self) -> InformationPlane:
         """Return the experiment with the data that there are."""
-        if self.data != AUTO:
-            return self
-        return replace(self, data=f"{mnist_by_key('auto').key}{THREE_DIGITS}")
+        return replace(self, data=found_data(self.data))
 
     def steps(self) -> list[dict[str, Any]]:
         """Return the epochs."""
@@ -188,15 +184,7 @@ class InformationPlane(Experiment):
 
     @property
     def _recipe(self) -> TrainedDense:
-        return TrainedDense(
-            data=self.data,
-            hidden=self.hidden,
-            activation=self.activation,
-            epochs=self.epochs,
-            records=self.records,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-        )
+        return TrainedDense.of(self)
 
     def _layers(self, epoch: int, X: NDArray[Any]) -> Layers:
         """Return the hidden layers, and logs of the softmax of the output in double precision."""

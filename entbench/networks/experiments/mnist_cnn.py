@@ -140,7 +140,7 @@ class MNISTCNN(Experiment):
         return table_1(results)
 
     def _recipe(self, noise: float | str) -> TrainedCNN:
-        return TrainedCNN(noise, self.seed, self.epochs, self.images, self.data)
+        return TrainedCNN.of(self, noise=noise)
 
     @property
     def _test(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -183,14 +183,7 @@ class Pruning(Experiment):
         return run_to_stop(self._recipe(hidden), self.width, self.patience)
 
     def _recipe(self, hidden: str) -> TrainedDense:
-        return TrainedDense(
-            hidden=hidden,
-            activation=self.activation,
-            epochs=self.epochs,
-            records=self.records,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-        )
+        return TrainedDense.of(self, hidden=hidden)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

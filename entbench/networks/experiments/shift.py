@@ -165,10 +165,4 @@ class ShiftMNIST(InformationUnderShift):
 
     @property
     def _recipe(self) -> TrainedDense:
-        return TrainedDense(
-            f"{self.data}{THREE_DIGITS}",
-            sigma=self.sigma,
-            epochs=self.epochs,
-            records=2,
-            seed=self.seed,
-        )
+        return TrainedDense.of(self, data=f"{self.data}{THREE_DIGITS}", records=2)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _LAYERS = ("layer 1 (conv)", "layer 2 (conv)", "layer 3 (full)", "layer 4 (full)")
 _CLASSES = (STYLES[0][0], STYLES[6][0])
 _CHOSEN = 3  # epochs whose distances are drawn
-_WIDTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # of the bins of single units
 
 
 def errors_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
@@ -52,10 +51,12 @@ def errors_vs_epoch(results: Sequence[ExperimentResult]) -> Figure:
 
 def cosine_similarity(results: Sequence[ExperimentResult]) -> Figure:
     """Draw histograms of cosines to the network without noise, layer by layer."""
+    from entbench.networks.experiments._mnist_claims import name_of, noise_order
+
     found: dict[str, list[ExperimentResult]] = {}
-    for each in sorted(results, key=lambda each: _order(each.params["noise"])):
+    for each in sorted(results, key=lambda each: noise_order(each.params["noise"])):
         if each.step["what"] == "cosine" and each.params["noise"] != 0.0:
-            found.setdefault(_noise_name(each.params["noise"]), []).append(each)
+            found.setdefault(name_of(each.params["noise"]), []).append(each)
     figure, grid = panels_for(len(_LAYERS))
     for layer, (axes, name) in enumerate(zip(grid.flat, _LAYERS, strict=True)):
         for position, (noise, group) in enumerate(found.items()):
@@ -76,6 +77,8 @@ def cosine_similarity(results: Sequence[ExperimentResult]) -> Figure:
 
 def binned_entropy(results: Sequence[ExperimentResult]) -> Figure:
     """Draw H(Bin(T)) of whole layers with two bins a unit, and of layer 3's units, by epoch."""
+    from entbench.networks.experiments.mnist_cnn import WIDTHS
+
     name, curves = list(_by_noise(results).items())[-1]
     figure, grid = panels_for(3)
     inner, last, units = grid.flat[:3]
@@ -93,7 +96,7 @@ def binned_entropy(results: Sequence[ExperimentResult]) -> Figure:
     for axes in (inner, last):
         axes.set_ylabel("H(Bin(T)) (nats)")
     _, single = _table(curves, "unit_binned")
-    for number, width in enumerate(_WIDTHS):
+    for number, width in enumerate(WIDTHS):
         values = single[:, :, number].mean(axis=(0, 2))
         units.plot(epochs, values, color=STYLES[number + 4][0], label=f"units, bins of {width:g}")
     units.set_ylabel("mean H(Bin(T(k))) (nats)")
@@ -151,16 +154,18 @@ def _draw_distances(axes: Axes, each: ExperimentResult, place: int) -> None:
 
 def _by_noise(results: Sequence[ExperimentResult]) -> dict[str, list[Curve]]:
     """Return a curve for each seed, by noise; dropout is the last."""
+    from entbench.networks.experiments._mnist_claims import name_of, noise_order
+
     groups: dict[Any, dict[int, Curve]] = {}
     for each in results:
         if each.step["what"] == "epoch":
             seeds = groups.setdefault(each.params["noise"], {})
             seeds.setdefault(each.params["seed"], []).append(each)
     return {
-        _noise_name(noise): [
+        name_of(noise): [
             sorted(curve, key=lambda each: each.step["epoch"]) for curve in groups[noise].values()
         ]
-        for noise in sorted(groups, key=_order)
+        for noise in sorted(groups, key=noise_order)
     }
 
 
@@ -171,16 +176,6 @@ def _table(curves: Sequence[Curve], name: str) -> tuple[list[int], Any]:
         [each.result[name] for each in curve if each.step["epoch"] in common] for curve in curves
     ]
     return sorted(common), np.array(values)
-
-
-def _order(noise: Any) -> tuple[bool, float]:
-    return (True, 0.0) if isinstance(noise, str) else (False, float(noise))
-
-
-def _noise_name(noise: Any) -> str:
-    if isinstance(noise, str):
-        return "dropout, p = 0.2"
-    return f"sigma = {noise:g}" if noise else "deterministic"
 
 
 def _data_of(results: Sequence[ExperimentResult]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from entbench.networks._plane import Stops, stops_of
+from entbench.networks._plane import WIDTHS, Stops, stops_of
 from entbench.report.figures._style import GREY, STYLES, add_legend, plain, wrapped
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Curve = list[ExperimentResult]
 
-_WIDTHS = (0.01, 0.07, 0.15, 0.3)
 _MIDDLE = 1  # bins of 0.07
 _INCHES = (3.3, 2.9)
 _LEGEND_INCHES = 1.9
@@ -47,9 +46,9 @@ def information_plane(results: Sequence[ExperimentResult]) -> Figure:
     One colour a layer, darker as training goes on; of the first seed. Lines at H(X) and I(X;Y).
     """
     curves = _first_seeds(results)
-    figure, grid = _grid(len(curves), len(_WIDTHS))
+    figure, grid = _grid(len(curves), len(WIDTHS))
     for line, (title, curve) in enumerate(curves.items()):
-        for column, width in enumerate(_WIDTHS):
+        for column, width in enumerate(WIDTHS):
             axes = grid[line, column]
             _draw_plane(axes, curve, column)
             above = f"{title}\n" if column == 0 else ""
@@ -217,8 +216,8 @@ def _draw_plane(axes: Axes, curve: Curve, place: int, whole: Curve | None = None
 def _shaded(color: str, age: float) -> tuple[float, float, float]:
     """Return the colour, paler the earlier; age is from 0 to 1."""
     white = _PALEST * (1.0 - age)
-    red, green, blue = to_rgb(color)
-    return tuple(white + (1.0 - white) * each for each in (red, green, blue))  # type: ignore[return-value]
+    red, green, blue = (white + (1.0 - white) * each for each in to_rgb(color))
+    return red, green, blue
 
 
 def _name_layers(axes: Axes, curves: dict[str, Curve]) -> None:
@@ -261,7 +260,7 @@ def _draw_histograms(axes: Axes, curve: Curve, shown: Curve, layer: int) -> None
     """Draw one layer's activations at some epochs, and say how many bins are empty."""
     first = min(each.result["first_bin"][layer] for each in curve)
     last = max(each.result["last_bin"][layer] for each in curve)
-    width, bins = _WIDTHS[_MIDDLE], last - first + 1
+    width, bins = WIDTHS[_MIDDLE], last - first + 1
     empty = []
     for number, each in enumerate(shown):
         counts = np.zeros(bins)
