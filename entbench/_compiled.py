@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -50,7 +51,26 @@ class Compiler:
         still good. So the name it is kept under tells all the files.
         """
         function.__qualname__ += f"-{_digest(self.sources)}"
-        return _njit(**self._options, cache=True)(function)
+        return keep(function, **self._options)
+
+
+def keep(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function and keep it on disk; where no folder can be written, warn and go on."""
+    try:
+        return _njit(**options, cache=True)(function)
+    except RuntimeError:
+        _warn_of_no_folder()
+        return _njit(**options)(function)
+
+
+@cache
+def _warn_of_no_folder() -> None:
+    warnings.warn(
+        "no folder for compiled code can be written: it is compiled anew in every process, which "
+        "takes half a minute. Name one with NUMBA_CACHE_DIR.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 @cache
@@ -73,7 +93,7 @@ def in_threads(do: Callable[[int], _Result], starts: range, threads: int) -> lis
 def threads_for(n_jobs: int | None) -> int:
     """Return how many threads to use.
 
-    Where `n_jobs` is None: numba's setting, which loky sets to 1 in worker processes.
+    Where `n_jobs` is None: numba's setting, which is 1 in the worker processes of a suite.
     """
     if n_jobs is None:
         return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]

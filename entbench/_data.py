@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ from numpy.typing import NDArray
 from entbench._validation import check_samples, unknown_name
 
 __all__ = ["load_samples"]
+
+# A small file may unpack to what no memory holds. Samples of anything continuous hardly shrink;
+# below the first number nobody is harmed.
+_GROWN_BYTES, _GROWTH = 2**28, 100
 
 
 def load_samples(path: str | Path, key: str | None = None) -> NDArray[np.float64]:
@@ -41,7 +47,8 @@ def load_samples(path: str | Path, key: str | None = None) -> NDArray[np.float64
     """
     file = Path(path)
     if not file.is_file():
-        raise ValueError(f"data file {str(path)!r} does not exist.")
+        what = "is no file" if file.exists() else "does not exist"
+        raise ValueError(f"data file {str(path)!r} {what}.")
     suffix = file.suffix.lower()
     if suffix not in _READERS:
         raise ValueError(f"data file must end in {', '.join(_READERS)}; got {file.name!r}.")
@@ -60,17 +67,51 @@ def load_samples(path: str | Path, key: str | None = None) -> NDArray[np.float64
 
 
 def _read_npy(file: Path, key: str | None) -> Any:
+    with file.open("rb") as raw:
+        _check_promise(raw, file.stat().st_size)
     return np.load(file, allow_pickle=False)
 
 
+def _check_promise(raw: IO[bytes], size: int) -> None:
+    """Refuse an array whose header promises more than its file holds, before it is made."""
+    shape, _, dtype = _header(raw)
+    promised = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or promised > size:
+        raise ValueError(f"its header promises shape {shape} of {dtype}; the file is too short.")
+
+
+def _header(raw: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(raw)
+    read = np.lib.format.read_array_header_1_0
+    return (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(raw)
+
+
+def _check_entry(file: Path, name: str) -> None:
+    """Refuse an entry of an archive that grows beyond what numbers can."""
+    with zipfile.ZipFile(file) as archive:
+        entry = archive.getinfo(name if name in archive.namelist() else f"{name}.npy")
+        _check_growth(entry.file_size, entry.compress_size)
+        with archive.open(entry) as raw:
+            _check_promise(raw, entry.file_size)
+
+
+def _check_growth(size: int, packed: int) -> None:
+    if size > max(_GROWN_BYTES, _GROWTH * packed):
+        raise ValueError(f"{packed} bytes that unpack to {size} are no samples.")
+
+
 def _read_npz(file: Path, key: str | None) -> Any:
-    with np.load(file, allow_pickle=False) as archive:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("it is no archive of arrays, as np.savez writes.")
+    # Opened here: NumPy leaves its own file open where the archive is damaged.
+    with file.open("rb") as raw, np.load(raw, allow_pickle=False) as archive:
         names = list(archive)
         if key is None and len(names) != 1:
             raise ValueError(f"it holds {len(names)} arrays ({', '.join(names)}); name one by key.")
         chosen = names[0] if key is None else key
         if chosen not in names:
             raise ValueError(unknown_name("array", chosen, names))
+        _check_entry(file, chosen)
         return archive[chosen]
 
 
@@ -81,7 +122,11 @@ def _read_csv(file: Path, key: str | None) -> Any:
         # Mixed columns are refused below, by name.
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
         frame = pd.read_csv(file, header=None, skipinitialspace=True, comment="#")
-        if not all(map(_is_number, frame.iloc[0])):
+        first = [value for value in frame.iloc[0] if not pd.isna(value)]
+        numbers = sum(map(_is_number, first))
+        if 0 < numbers < len(first):  # as names they would be dropped, and a typing error with them
+            raise ValueError("its first line must hold names or numbers; it holds both.")
+        if numbers < len(first):
             frame = pd.read_csv(file, skipinitialspace=True, comment="#")
     return _numbers(frame)
 
@@ -90,12 +135,15 @@ def _read_parquet(file: Path, key: str | None) -> Any:
     import pandas as pd
 
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
             f"reading {file.name} needs pyarrow, which is not installed: "
             "pip install 'entbench[parquet]'"
         ) from error
+    with pyarrow.parquet.ParquetFile(file) as parquet:
+        shape = parquet.metadata
+        _check_growth(8 * shape.num_rows * shape.num_columns, file.stat().st_size)
     return _numbers(pd.read_parquet(file))
 
 

@@ -12,15 +12,23 @@ def default_path() -> Path:
 
     ``$ENTBENCH_STORE``, or ``store.sqlite`` in the user's data directory.
     """
-    if "ENTBENCH_STORE" in os.environ:
+    if os.environ.get("ENTBENCH_STORE"):
         return Path(os.environ["ENTBENCH_STORE"])
+    try:
+        return _data_folder() / "entbench" / "store.sqlite"
+    except RuntimeError as error:
+        raise ValueError(
+            "there is no home directory to keep results in: name a file with --store, or in "
+            "$ENTBENCH_STORE."
+        ) from error
+
+
+def _data_folder() -> Path:
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "entbench" / "store.sqlite"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 
 def networks_folder() -> Path:

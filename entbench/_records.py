@@ -17,6 +17,9 @@ _KEY_FORMAT = 1
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
+STATUS_TIMEOUT = "timeout"  # killed over the time that a cell may take
+STATUS_MEMORY = "memory"  # killed over the memory that a cell may take
+STATUSES = (STATUS_OK, STATUS_FAILED, STATUS_TIMEOUT, STATUS_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ class Record:
     ----------
     cell : Cell
         What was asked.
-    status : {"ok", "failed"}
-        A failed cell has a message and no value; NaN never stands for failure.
+    status : {"ok", "failed", "timeout", "memory"}
+        What it came to. All but "ok" have a message and no value; NaN never stands for failure.
     message : str
         Why it failed, in one line.
     value, standard_error : float or None
@@ -142,8 +145,8 @@ class Measurement:
     ----------
     step : Step
         What was asked.
-    status : {"ok", "failed"}
-        A failed step has a message and no result.
+    status : {"ok", "failed", "timeout", "memory"}
+        What it came to. All but "ok" have a message and no result.
     message : str
         Why it failed, in one line.
     seconds : float
@@ -189,6 +192,12 @@ class RunInfo:
         Where it ran.
     started : str
         UTC time, ISO 8601.
+    finished : str or None
+        The same of its end; None while it runs, or where it was cut short.
+    command : str
+        What repeats it, as a line for a shell.
+    versions : dict
+        Of the libraries that numbers depend on, by name.
     """
 
     id: str
@@ -197,6 +206,9 @@ class RunInfo:
     python: str
     platform: str
     started: str
+    finished: str | None = None
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -223,6 +235,8 @@ class SuiteRun:
         What the plan had to say.
     tables : tuple of str
         What the suite asks the report for beside the table of its rows.
+    missing : int
+        Cells that were planned and have no record: the run was cut short, or goes on.
     """
 
     suite: str
@@ -235,6 +249,7 @@ class SuiteRun:
     computed: int
     notes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -255,6 +270,8 @@ class ExperimentRun:
         What made it.
     computed : int
         Steps computed in this run; the others were in the store.
+    missing : int
+        Steps that were planned and have no record: the run was cut short, or goes on.
     """
 
     suite: str
@@ -264,6 +281,7 @@ class ExperimentRun:
     measurements: tuple[Measurement, ...]
     info: RunInfo
     computed: int
+    missing: int = 0
 
 
 def digest(value: Any) -> str:

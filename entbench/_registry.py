@@ -110,6 +110,7 @@ class Registry:
         self._contract = check
         self._registered: dict[str, Entry] = {}
         self._origins: dict[str, str] = {}
+        self._good: set[tuple[str, Any]] = set()
 
     def names(self) -> list[str]:
         """Return every known name, sorted."""
@@ -153,8 +154,9 @@ class Registry:
 
     def check(self, name: str, obj: Any) -> None:
         """Raise TypeError where an object, called `name` in the message, breaks the contract."""
-        if self._contract is not None:
+        if self._contract is not None and (name, obj) not in self._good:
             self._contract(name, obj)
+            self._good.add((name, obj))  # every cell asks again
 
     def register(self, name: str, obj: Any) -> None:
         """Register an object of this process.
@@ -415,6 +417,7 @@ def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in found.items()}
 
 
+@cache  # every cell asks, and the version is in a file of its own
 def _provider(point: EntryPoint) -> str:
     if point.dist is None or point.dist.name == BUILT_IN:
         return BUILT_IN

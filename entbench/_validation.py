@@ -115,12 +115,20 @@ def check_jobs(n_jobs: Any) -> int | None:
         raise type(error)(message) from None
 
 
+def _float(value: Any, message: str) -> float:
+    """Return a real number as a float; one that is none, or too large for one, is refused."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(message) from None
+
+
 def check_real(name: str, value: Any) -> float:
     """Return `value` as a float that is finite."""
     message = f"`{name}` must be a finite number; got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    number = float(value)
+    number = _float(value, message)
     if not math.isfinite(number):
         raise ValueError(message)
     return number
@@ -129,9 +137,7 @@ def check_real(name: str, value: Any) -> float:
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a float that is finite and > 0."""
     message = f"`{name}` must be a finite number > 0; got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    number = float(value)
+    number = _float(value, message)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(message)
     return number
@@ -149,9 +155,7 @@ def check_fraction(name: str, value: Any) -> float:
 
 def _check_between(name: str, value: Any, maximum: float, meaning: str) -> float:
     message = f"`{name}` must be {meaning}; got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
-    number = float(value)
+    number = _float(value, message)
     if not 0.0 <= number <= maximum:
         raise ValueError(message)
     return number + 0.0  # -0.0 is 0.0

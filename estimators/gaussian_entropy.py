@@ -133,7 +133,7 @@ def _scaled(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _singular_values(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
         return np.asarray(np.linalg.svd(np.linalg.qr(centred, mode="r"), compute_uv=False))

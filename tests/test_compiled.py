@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from entbench import _compiled
+from entbench import _compiled, estimate_entropy
 from entbench.mixture import _leaf
 from entbench.mixture._walk import kernel_sums
 from entbench.neighbours import _tree
@@ -46,3 +49,33 @@ def test_every_source_is_named(compiler: _compiled.Compiler, function: Any) -> N
         found = re.findall(rf"entbench\.{room.name}\.(_\w+) import", (room / name).read_text())
         needed |= {f"{module}.py" for module in found}
     assert needed == {source.name for source in compiler.sources}
+
+
+def test_where_nothing_can_be_kept_all_is_compiled_anew() -> None:
+    """A process with no folder that numba can write to: one warning, and the same numbers."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import warnings\n"
+            "with warnings.catch_warnings(record=True) as said:\n"
+            "    warnings.simplefilter('always')\n"
+            "    from entbench import estimate_entropy\n"
+            "    from entbench.neighbours import _walk\n"
+            "    value = estimate_entropy([[0.0], [1.0], [3.0]], 'kl', k=1, sigma=0.5, random_state=0).value\n"
+            "print(value, *(each.message for each in said), sep='\\n')",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator",
+            "NUMBA_CACHE_DIR": "/proc/nowhere",
+        },
+    )
+    value, *said = done.stdout.splitlines()
+    assert len(said) == 1
+    assert "no folder for compiled code can be written" in said[0]
+    expected = estimate_entropy([[0.0], [1.0], [3.0]], "kl", k=1, sigma=0.5, random_state=0).value
+    assert float(value) == expected

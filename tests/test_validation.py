@@ -5,8 +5,11 @@ import pytest
 
 from entbench._validation import (
     check_choice,
+    check_fraction,
     check_integer,
+    check_not_negative,
     check_positive,
+    check_real,
     check_samples,
     unknown_name,
 )
@@ -79,3 +82,9 @@ def test_choices_and_names_are_listed() -> None:
         check_choice("norm", "l1", ["l2", "linf"])
     message = unknown_name("estimator", "kel", ["sp", "kl", "kde"])
     assert message == "unknown estimator 'kel'. Did you mean 'kl'? Known: kde, kl, sp."
+
+
+def test_integers_beyond_any_float_are_refused_in_the_same_words() -> None:
+    for check in (check_real, check_positive, check_not_negative, check_fraction):
+        with pytest.raises(ValueError, match=r"^`x` must be a .*number.*; got 10{400}\.$"):
+            check("x", 10**400)

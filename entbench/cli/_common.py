@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from entbench._text import encodable, printable
+
 if TYPE_CHECKING:
     from entbench.report import Printout, Screen
 
+ARGUMENTS = "entbench.arguments"  # of this call of the command line, in the context's `meta`
+
 _PIPE_WIDTH = 140
 _PLAIN_N = 10**9
-_FORMATS = ("table", "json", "csv", "markdown")
+_FORMATS = ("table", "json", "csv", "markdown", "latex")
 
 format_option = click.option(
     "--format",
@@ -85,6 +90,14 @@ def show(printout: Printout, format_: str) -> None:
     click.echo(render(printout, format_, _screen()), nl=False)  # type: ignore[arg-type]
 
 
+def command_line() -> str:
+    """Return this call of the command line, as a line for a shell."""
+    context = click.get_current_context(silent=True)
+    arguments = context.meta.get(ARGUMENTS, ()) if context is not None else ()
+    line = shlex.join(["entbench", *arguments]) if arguments else ""
+    return encodable(line)  # a file's name may be no text
+
+
 def sample_size(n: float) -> str:
     """Return a number of samples as digits up to 1e9, beyond as 4e9 or 6.90e9.
 
@@ -117,4 +130,4 @@ def assignments(tokens: Sequence[str]) -> dict[str, str]:
 def say(quiet: bool, text: str) -> None:
     """Say something on standard error, unless asked to be quiet."""
     if not quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)

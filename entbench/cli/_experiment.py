@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from entbench.cli._common import say, show
+from entbench.cli._common import command_line, say, show
 from entbench.cli._run_progress import run_progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Options:
     format_: str
     out: Path | None
     quiet: bool
+    timeout: str | None
+    memory: str | None
 
 
 def run_experiment_suite(
@@ -35,6 +37,11 @@ def run_experiment_suite(
     from entbench import report
     from entbench.runner import Store, default_path, experiment_suite, run_experiment, run_info
 
+    if refused.get("--dask"):
+        raise ValueError(
+            f"suite {file.name!r} asks for an experiment, which has no --dask: its networks are "
+            "trained and kept on this machine."
+        )
     for option, value in refused.items():
         if value:
             raise ValueError(f"suite {file.name!r} asks for an experiment, which has no {option}.")
@@ -50,11 +57,13 @@ def run_experiment_suite(
         run = run_experiment(
             suite,
             opened,
-            run_info(0),
+            run_info(0, command_line()),
             jobs=options.jobs,
             rerun=options.rerun,
             on_start=progress.start,
             on_record=progress.advance,
+            timeout=options.timeout,
+            memory=options.memory,
         )
     if options.out is not None:
         for written in report.write_experiment_files(run, options.out):

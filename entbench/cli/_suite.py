@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from entbench.cli._common import (
     assignments,
+    command_line,
     estimator_option,
     format_option,
     load_plugins,
@@ -23,6 +24,7 @@ from entbench.cli._common import (
 from entbench.cli._data_files import data_options
 from entbench.cli._experiment import Options, run_experiment_suite
 from entbench.cli._run_progress import run_progress
+from entbench.cli._signals import interruptible
 
 if TYPE_CHECKING:
     from entbench.report import Printout
@@ -67,6 +69,21 @@ def _complete_tokens(
     show_default=True,
     help="Which stored cells to compute again.",
 )
+@click.option(
+    "--timeout",
+    metavar="SECONDS|5m|1h",
+    help="Kill a cell that takes longer; imports and compilation are not counted.",
+)
+@click.option(
+    "--memory",
+    metavar="500MB|2GiB",
+    help="Kill a cell whose worker process takes more in all, Python's own 0.2 GB included.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS|local",
+    help="Run on the workers of a Dask scheduler, or of a new one with --jobs workers here.",
+)
 @plugin_option
 @data_options
 @click.option("--dry-run", is_flag=True, help="Show what would be computed, and stop.")
@@ -77,6 +94,7 @@ def _complete_tokens(
     help="Folder for results.csv, results.json and figures (PNG and SVG).",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@interruptible
 def suite(
     tokens: Sequence[str],
     estimators: Sequence[str],
@@ -85,6 +103,9 @@ def suite(
     jobs: int | None,
     store: Path | None,
     rerun: str,
+    timeout: str | None,
+    memory: str | None,
+    dask: str | None,
     plugins: Sequence[str],
     dry_run: bool,
     format_: str,
@@ -98,16 +119,18 @@ def suite(
     100,1000 or a sweep 1e2:1e5:log7 (or 0:1:lin5).
 
     Finished cells are stored as they come; running again computes only what is missing. Exit code
-    0: done; 1: a check was violated or cells failed; 2: wrong usage.
+    0: done; 1: a check was violated or cells failed; 2: wrong usage; 130 or 143: interrupted.
     """
     from entbench import report
-    from entbench.runner import Store, default_path, make_plan, read_suite, run_plan
+    from entbench.runner import Limits, Store, default_path, make_plan, read_suite, run_plan
 
+    Limits.of(timeout, memory)  # wrong ones are told at once
     added = load_plugins(plugins)
     file = read_suite(_name(tokens))
     if file.is_experiment:
         refused = {"--estimator": estimators, "--trials": trials, "--seed": seed}
-        options = Options(jobs, store, rerun, dry_run, format_, out, quiet)
+        refused["--dask"] = dask
+        options = Options(jobs, store, rerun, dry_run, format_, out, quiet, timeout, memory)
         sys.exit(run_experiment_suite(file, _assigned(tokens), refused, options))
     wanted = _wanted(tokens, estimators, trials, seed, added)
     report.check_requests(wanted.checks, wanted.figures, wanted.tables, wanted.error)
@@ -126,6 +149,10 @@ def suite(
             rerun=rerun,  # type: ignore[arg-type]
             on_start=progress.start,
             on_record=progress.advance,
+            timeout=timeout,
+            memory=memory,
+            dask=dask,
+            command=command_line(),
         )
     summary = report.summarise(run)
     if out is not None:

@@ -7,11 +7,12 @@ walk that leaves out a subtree goes on at ``skip[i]``.
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numba
 import numpy as np
+
+from entbench._compiled import keep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _WIDEST = 1e4
 # A middle is the mean of its centres but for a few roundings of coordinates of their size.
 _ROUNDING = 2.0**-48
 
+_kept = partial(keep, nogil=True)
 
 # Columns of `Nodes.links`, of `Nodes.facts` and rows of `Nodes.shape`.
 START, STOP, SKIP, OFFSET = range(4)
@@ -151,14 +153,14 @@ class Tree:
         return self.blocks[dtype]
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _swap(points: Any, order: Any, i: int, j: int) -> None:
     order[i], order[j] = order[j], order[i]
     for a in range(points.shape[1]):
         points[i, a], points[j, a] = points[j, a], points[i, a]
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _partition(points: Any, order: Any, start: int, stop: int, axis: int, pivot: float) -> int:
     """Bring the points below `pivot` to the front of [start, stop); return where they end."""
     i, j = start, stop - 1
@@ -172,7 +174,7 @@ def _partition(points: Any, order: Any, start: int, stop: int, axis: int, pivot:
         _swap(points, order, i, j)
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _halve(points: Any, order: Any, start: int, stop: int, axis: int) -> int:
     """Order [start, stop) so that its lower half along `axis` comes first (Hoare's selection)."""
     half = (start + stop) // 2
@@ -198,7 +200,7 @@ def _halve(points: Any, order: Any, start: int, stop: int, axis: int) -> int:
     return half
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _bound(points: Any, start: int, stop: int, low: Any, high: Any) -> int:
     """Write the bounding box of [start, stop); return its widest axis."""
     for a in range(points.shape[1]):
@@ -215,7 +217,7 @@ def _bound(points: Any, start: int, stop: int, low: Any, high: Any) -> int:
     return widest
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _grow(points: Any, order: Any, widest: float, few: int) -> Any:
     """Sort `points` (n, dim) and `order` into a tree; return start, stop, low, high, leaf.
 
@@ -247,7 +249,7 @@ def _grow(points: Any, order: Any, widest: float, few: int) -> Any:
     return start[:node], stop[:node], low[:node].copy(), high[:node].copy(), leaf[:node]
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _skips(leaf: Any) -> Any:
     skip = np.empty(len(leaf), np.int64)
     for node in range(len(leaf) - 1, -1, -1):
@@ -284,7 +286,7 @@ def _all_moments(
     return middle, log2_mass, log2_top, moments
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _add(moments: Any, node: int, share: float, shift: Any, child: int) -> None:
     """Add to a node's moments a share of those of a child (-1: a point) about ``middle - shift``.
 
@@ -318,7 +320,7 @@ def _add(moments: Any, node: int, share: float, shift: Any, child: int) -> None:
     moments.fourth[node] += share * fourth
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _sum_leaf(
     points: Any,
     log2_weights: Any,
@@ -349,7 +351,7 @@ def _sum_leaf(
         _add(moments, node, 2.0 ** (log2_weights[i] - log2_mass[node]), shift, -1)
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _sum_moments(
     points: Any,
     log2_weights: Any,
@@ -391,7 +393,7 @@ def _sum_moments(
             _add(moments, node, 2.0 ** (log2_mass[child] - log2_mass[node]), shift, child)
 
 
-@numba.njit(nogil=True, cache=True)
+@_kept
 def _fill_blocks(points: Any, log2_weights: Any, nodes: Any, per_unit: float, values: Any) -> None:
     dim = points.shape[1]
     for node in range(len(nodes.links)):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
-
 import entbench
 from entbench import _registry
+from entbench._environment import library_versions
 from entbench._paths import default_path
-from entbench._records import Record, RunInfo, SuiteRun
+from entbench._records import Cell, Record, RunInfo, SuiteRun
 from entbench._validation import check_choice, check_integer
-from entbench.runner._execute import execute
+from entbench.runner._execute import Records, default_jobs, execute
 from entbench.runner._experiment import ExperimentSuite, experiment_suite, run_experiment, steps_of
 from entbench.runner._grammar import (
     parse_assignment,
@@ -27,21 +27,32 @@ from entbench.runner._grammar import (
     parse_sizes,
     parse_values,
 )
+from entbench.runner._limits import Limits
 from entbench.runner._plan import Plan, make_plan
-from entbench.runner._store import Store, StoreError
+from entbench.runner._plan_rows import plan_row
+from entbench.runner._store import Store, StoredRun, StoreError
+from entbench.runner._stored_runs import find_run, stored_run
 from entbench.runner._suite import Suite, SuiteFile, load_suite, override, read_suite
+from entbench.runner._upkeep import KINDS, Rubbish, health, merge, remove, rubbish, rubbish_of_runs
 
 __all__ = [
+    "KINDS",
     "ExperimentSuite",
+    "Limits",
     "Plan",
+    "Rubbish",
     "Store",
     "StoreError",
+    "StoredRun",
     "Suite",
     "SuiteFile",
     "default_path",
     "experiment_suite",
+    "find_run",
+    "health",
     "load_suite",
     "make_plan",
+    "merge",
     "override",
     "parse_assignment",
     "parse_named",
@@ -49,11 +60,15 @@ __all__ = [
     "parse_sizes",
     "parse_values",
     "read_suite",
+    "remove",
+    "rubbish",
+    "rubbish_of_runs",
     "run_experiment",
     "run_info",
     "run_plan",
     "run_suite",
     "steps_of",
+    "stored_run",
 ]
 
 Rerun = Literal["missing", "failed", "all"]
@@ -71,6 +86,9 @@ def run_suite(
     jobs: int | None = None,
     store: str | Path | None = None,
     rerun: Rerun = "missing",
+    timeout: float | str | None = None,
+    memory: float | str | None = None,
+    dask: str | None = None,
 ) -> SuiteRun:
     """Run a suite, or what is missing of it, and return its records.
 
@@ -92,6 +110,15 @@ def run_suite(
         SQLite file of finished cells; the user's own by default.
     rerun : {"missing", "failed", "all"}
         Which stored cells to compute again.
+    timeout : float or str, optional
+        Seconds that a cell may take, or a text such as ``"5m"``. A cell that takes longer is killed
+        and recorded so; the rest goes on. Imports and compilation are not counted.
+    memory : float or str, optional
+        Bytes that a worker process may hold in all, or a text such as ``"2GiB"``; a cell that
+        takes it further is killed likewise.
+    dask : str, optional
+        Address of a Dask scheduler, whose workers then run the cells; or ``"local"``, for one with
+        `jobs` workers on this machine.
 
     Returns
     -------
@@ -110,8 +137,20 @@ def run_suite(
     wanted = override(
         load_suite(suite), params or {}, estimators=estimators, trials=trials, seed=seed
     )
+    said = {"estimators": estimators, "trials": trials, "seed": seed, "plugins": plugins}
+    given = "".join(f", {k}={v!r}" for k, v in said.items() if v not in (None, (), []))
+    command = f"run_suite({suite!r}, {dict(params or {})!r}{given})"
     with Store(Path(store) if store is not None else default_path()) as opened:
-        return run_plan(make_plan(wanted, opened), opened, jobs=jobs, rerun=rerun)
+        return run_plan(
+            make_plan(wanted, opened),
+            opened,
+            jobs=jobs,
+            rerun=rerun,
+            timeout=timeout,
+            memory=memory,
+            dask=dask,
+            command=command,
+        )
 
 
 def run_plan(
@@ -122,6 +161,10 @@ def run_plan(
     rerun: Rerun = "missing",
     on_start: Callable[[int, int], None] = lambda stored, missing: None,
     on_record: OnRecord = lambda record: None,
+    timeout: float | str | None = None,
+    memory: float | str | None = None,
+    dask: str | None = None,
+    command: str = "",
 ) -> SuiteRun:
     """Compute what the store lacks of a plan, storing each cell as it finishes.
 
@@ -131,12 +174,14 @@ def run_plan(
         What to run.
     store : Store
         Where finished cells are kept.
-    jobs, rerun
+    jobs, rerun, timeout, memory, dask
         See `run_suite`.
     on_start : callable
         Called once with the numbers of stored and of missing cells.
     on_record : callable
         Called with each record as it is stored.
+    command : str
+        What repeats the run, for whoever reads of it later.
 
     Returns
     -------
@@ -144,19 +189,26 @@ def run_plan(
         Records in the plan's order, whatever the order of execution was.
     """
     check_choice("rerun", rerun, ("missing", "failed", "all"))
-    jobs = joblib.cpu_count() if jobs is None else check_integer("jobs", jobs, minimum=1)
-    info = run_info(plan.suite.seed)
+    limits = Limits.of(timeout, memory)
+    if jobs is not None and dask not in (None, "local"):
+        raise ValueError("`jobs` counts workers of this machine; those of --dask count themselves.")
+    jobs = None if jobs is None else check_integer("jobs", jobs, minimum=1)
+    info = run_info(plan.suite.seed, command)
     records = {} if rerun == "all" else {r.cell.key: r for r in store.records(plan.cells)}
     if rerun == "failed":
         records = {key: record for key, record in records.items() if record.ok}
     missing = [cell for cell in plan.cells if cell.key not in records]
     on_start(len(records), len(missing))
-    store.start_run(info, plan.suite.name, json.dumps(plan.suite.params))
-    for record in execute(missing, jobs):
-        store.add(record, info.id)
-        records[record.cell.key] = record
-        on_record(record)
-    store.finish_run(info.id)
+    with (
+        _executor(jobs, limits, dask if missing else None) as run_cells,
+        closing(run_cells(missing)) as fresh,
+    ):
+        store.start_run(info, "suite", plan.suite.name, plan.suite.params, plan_row(plan))
+        for record in fresh:
+            store.add(record, info.id)
+            records[record.cell.key] = record
+            on_record(record)
+    info = replace(info, finished=store.finish_run(info.id))
     return SuiteRun(
         suite=plan.suite.name,
         params=plan.suite.params,
@@ -171,8 +223,23 @@ def run_plan(
     )
 
 
-def run_info(seed: int) -> RunInfo:
-    """Return what makes a run that begins now."""
+@contextmanager
+def _executor(
+    jobs: int | None, limits: Limits, dask: str | None
+) -> Iterator[Callable[[Sequence[Cell]], Records]]:
+    """Return what runs cells: here, or on Dask's workers once they are there."""
+    if dask is None:
+        jobs = default_jobs() if jobs is None else jobs
+        yield lambda cells: execute(cells, jobs, limits)
+        return
+    from entbench.runner._dask import dask_executor  # an extra
+
+    with dask_executor(dask, jobs, limits) as run:
+        yield run
+
+
+def run_info(seed: int, command: str = "") -> RunInfo:
+    """Return what makes a run that begins now; `command` is what repeats it."""
     return RunInfo(
         id=uuid.uuid4().hex[:12],
         version=entbench.__version__,
@@ -180,4 +247,6 @@ def run_info(seed: int) -> RunInfo:
         python=sys.version.split()[0],
         platform=platform.platform(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        versions=library_versions(),
     )

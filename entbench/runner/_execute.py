@@ -2,102 +2,69 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from collections.abc import Generator, Iterable, Sequence
 
-import joblib
-from joblib.externals.loky import get_reusable_executor
-
-from entbench._records import STATUS_FAILED, Cell, Record
+from entbench._records import Cell, Record, Spec
+from entbench.runner._lanes import Lanes
+from entbench.runner._limits import NO_LIMITS, Limits
 from entbench.runner._worker import run_cell
 
+# which can be closed before it is at its end
+Records = Generator[Record, None, None]
+
 _FEW = 4
-_WATCH_SECONDS = 1.0
 
 
-def execute(cells: Sequence[Cell], jobs: int) -> Iterator[Record]:
+def execute(cells: Sequence[Cell], jobs: int, limits: Limits = NO_LIMITS) -> Records:
     """Run cells and yield their records as they finish.
-
-    Cells start trial by trial, the largest n first. Every stretch of the run is then like the
-    rest, so that the time still to go can be told, and a run cut short leaves a balanced table.
 
     Parameters
     ----------
     cells : sequence of Cell
-        What to run.
+        What to run. They start in the order of `in_turn`.
     jobs : int
-        Processes; with 1, or only a few cells, they run in this one.
+        Processes. With 1, or only a few cells, and no limits, cells run in this one.
+    limits : Limits
+        What a cell may take.
 
     Raises
     ------
     ValueError
-        If a class exists in this process only and `jobs` asks for others.
+        If a class exists in this process only and others are asked for.
     """
-    cells = sorted(cells, key=lambda cell: (cell.trial, -cell.n))
-    if jobs == 1 or len(cells) < _FEW:
+    cells = in_turn(cells)
+    if not limits and (jobs == 1 or len(cells) < _FEW):
         yield from map(run_cell, cells)
         return
-    for cell in cells:
-        for spec in (cell.source, cell.estimator):
-            if spec.plugin is None:
-                raise ValueError(
-                    f"{spec.name!r} is defined in this session only, where worker processes cannot "
-                    "find it. Run with jobs=1, or put the class into a file and name it as plugin."
-                )
-    pending = {cell.key: cell for cell in cells}
-    try:
-        while pending:
-            try:
-                for record in _parallel(list(pending.values()), jobs):
-                    del pending[record.cell.key]
-                    yield record
-            except BrokenProcessPool:
-                # A worker died and took the pool along. Which cell it was is found by running the
-                # next ones alone, one at a time; the rest then goes on as before.
-                yield from _one_by_one(pending, jobs)
-    finally:
-        # Workers are not kept for the next run: they would hold on to code that may have changed.
-        get_reusable_executor().shutdown(wait=False)
+    check_elsewhere(spec for cell in cells for spec in (cell.source, cell.estimator))
+    # alone, a process may use what this one would
+    count = min(jobs, len(cells))
+    with Lanes(count, limits, one_thread=count > 1) as lanes:
+        yield from lanes.run((cell,) for cell in cells)
 
 
-def _parallel(cells: list[Cell], jobs: int) -> Iterator[Record]:
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            joblib.delayed(_run_for)(os.getpid(), cell) for cell in cells
-        )
+def default_jobs() -> int:
+    """Return how many processes to use where nothing is said: the cores this one may use."""
+    from joblib import cpu_count  # slow to import, and workers need none of it
+
+    return int(cpu_count())
 
 
-def _run_for(driver: int, cell: Cell) -> Record:
-    """Run a cell in a worker of the process `driver`."""
-    _end_with(driver)
-    return run_cell(cell)
+def in_turn(cells: Iterable[Cell]) -> list[Cell]:
+    """Return cells trial by trial, the largest n first.
+
+    Every stretch of the run is then like the rest, so that the time still to go can be told, and a
+    run cut short leaves a balanced table.
+    """
+    return sorted(cells, key=lambda cell: (cell.trial, -cell.n))
 
 
-@cache
-def _end_with(driver: int) -> None:
-    """End this worker when its driver is gone: killed, it cannot say goodbye."""
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _one_by_one(pending: dict[str, Cell], jobs: int) -> Iterator[Record]:
-    """Run pending cells alone, until one kills its worker or all that were in flight are done."""
-    in_flight = 4 * jobs
-    for cell in list(pending.values())[:in_flight]:
-        del pending[cell.key]
-        try:
-            (record,) = _parallel([cell], jobs)  # jobs > 1: never in this process
-        except BrokenProcessPool:
-            message = "the worker process died (out of memory, or a crash in compiled code)"
-            yield Record(cell, STATUS_FAILED, message, None, None, 0.0)
-            return
-        yield record
+def check_elsewhere(specs: Iterable[Spec]) -> None:
+    """Refuse what other processes cannot find."""
+    for spec in specs:
+        if spec.plugin is None:
+            raise ValueError(
+                f"{spec.name!r} is defined in this session only, where worker processes cannot "
+                "find it. Run with jobs=1 and without limits, or put the class into a file and "
+                "name it as plugin."
+            )

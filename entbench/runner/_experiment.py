@@ -6,11 +6,10 @@ import itertools
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
-
-import joblib
 
 from entbench import _registry
 from entbench._base import parameters_of
@@ -24,10 +23,16 @@ from entbench._records import (
     Spec,
     Step,
 )
-from entbench._validation import unknown_name
+from entbench._validation import check_integer, unknown_name
+from entbench.runner._execute import check_elsewhere, default_jobs
 from entbench.runner._grammar import parse_values
+from entbench.runner._lanes import Lanes
+from entbench.runner._limits import Limits
+from entbench.runner._plan_rows import steps_row
 from entbench.runner._store import Store
 from entbench.runner._suite import SuiteFile
+
+_Measurements = Generator[Measurement, None, None]
 
 _KEYS = {"title": str, "experiment": str, "presets": dict}
 
@@ -127,24 +132,30 @@ def run_experiment(
     rerun: str = "missing",
     on_start: Callable[[int, int], None] = lambda stored, missing: None,
     on_record: Callable[[Any], None] = lambda record: None,
+    timeout: float | str | None = None,
+    memory: float | str | None = None,
 ) -> ExperimentRun:
     """Measure what the store lacks, keeping each step as it is done.
 
     Steps of one setting follow each other in one process, as training does; settings are shared
-    out among `jobs` processes.
+    out among `jobs` processes. `timeout` and `memory` are what one step may take; see `run_suite`.
     """
+    limits = Limits.of(timeout, memory)
+    jobs = default_jobs() if jobs is None else check_integer("jobs", jobs, minimum=1)
     steps = steps_of(suite)
     found = {} if rerun == "all" else {m.step.key: m for m in store.measurements(steps)}
     if rerun == "failed":
         found = {key: measurement for key, measurement in found.items() if measurement.ok}
     missing = [step for step in steps if step.key not in found]
     on_start(len(found), len(missing))
-    store.start_run(info, suite.name, json.dumps(suite.params))
-    for measurement in _execute(missing, joblib.cpu_count() if jobs is None else jobs):
-        store.add_measurement(measurement, info.id)
-        found[measurement.step.key] = measurement
-        on_record(measurement)
-    store.finish_run(info.id)
+    plan = steps_row(suite.experiment, suite.preset, steps)
+    store.start_run(info, "experiment", suite.name, suite.params, plan)
+    with closing(_execute(missing, jobs, limits)) as measurements:
+        for measurement in measurements:
+            store.add_measurement(measurement, info.id)
+            found[measurement.step.key] = measurement
+            on_record(measurement)
+    info = replace(info, finished=store.finish_run(info.id))
     return ExperimentRun(
         suite=suite.name,
         experiment=suite.experiment,
@@ -156,27 +167,24 @@ def run_experiment(
     )
 
 
-def _execute(steps: Sequence[Step], jobs: int) -> Iterator[Measurement]:
+def _execute(steps: Sequence[Step], jobs: int, limits: Limits) -> _Measurements:
     settings: dict[Spec, list[Step]] = {}
     for step in steps:
         settings.setdefault(step.experiment, []).append(step)
-    if jobs == 1 or len(settings) == 1:
+    if not limits and (jobs == 1 or len(settings) < 2):
         yield from map(measure_step, steps)
         return
-    # a step of every setting in turn: workers take whole settings, results come one by one
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        rounds = itertools.zip_longest(*settings.values())
-        for at_once in rounds:
-            tasks = [joblib.delayed(measure_step)(step) for step in at_once if step is not None]
-            yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    check_elsewhere(settings)
+    count = min(jobs, len(settings))
+    with Lanes(count, limits, one_thread=count > 1) as lanes:
+        yield from lanes.run(settings.values())
 
 
 def measure_step(step: Step) -> Measurement:
     """Measure one step; whatever goes wrong is in its status and message."""
     began = time.perf_counter()
     try:
-        if step.experiment.plugin and step.experiment.name not in _registry.experiments.names():
-            _registry.load_plugin(step.experiment.plugin)
+        load_experiment(step.experiment)
         experiment = _registry.make_experiment(step.experiment.name, dict(step.experiment.params))
         result = experiment.measure(dict(step.at))
         json.dumps(result, allow_nan=False)
@@ -185,6 +193,13 @@ def measure_step(step: Step) -> Measurement:
         seconds = time.perf_counter() - began
         return Measurement(step, STATUS_FAILED, " ".join(line.split()), seconds)
     return Measurement(step, STATUS_OK, "", time.perf_counter() - began, result)
+
+
+def load_experiment(spec: Spec) -> None:
+    """Import what an experiment is made of."""
+    if spec.plugin and spec.name not in _registry.experiments.names():
+        _registry.load_plugin(spec.plugin)
+    _registry.experiments.load(spec.name)
 
 
 def _values(key: str, value: Any) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from entbench._validation import check_integer
 
 _SWEEP = re.compile(r"^(?P<start>[^:]+):(?P<stop>[^:]+):(?P<kind>log|lin)(?P<count>\d+)$")
 _NAMED = re.compile(r"^(?P<name>[^\[\]=,\s]+)(?:\[(?P<inside>[^\[\]]*)\])?$")
+_MOST_SAMPLES = 10**12
 _WORDS: dict[str, Scalar] = {"true": True, "false": False, "none": None}
 
 
@@ -24,17 +25,30 @@ def parse_scalar(key: str, text: str) -> Scalar:
         raise ValueError(f"`{key}` needs a value.")
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
+    number = _number(text)
+    if number is None:
         return text
-    if not math.isfinite(number):
-        raise ValueError(f"`{key}` must be finite; got {text}.")
+    check_finite(key, number)
     return number
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None
+
+
+def check_finite(key: str, number: int | float) -> None:
+    """Raise ValueError for infinity, NaN and integers that no float can hold."""
+    try:
+        finite = math.isfinite(number)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise ValueError(f"`{key}` must be finite; got {number}.")
 
 
 def parse_values(key: str, text: str) -> list[Scalar]:
@@ -89,4 +103,7 @@ def parse_sizes(text: str) -> list[Scalar]:
 
 def sample_sizes(values: Sequence[Any]) -> tuple[int, ...]:
     """Return values of ``n`` as sorted, distinct integers >= 2."""
-    return tuple(sorted({check_integer("n", value, minimum=2) for value in values}))
+    sizes = {check_integer("n", value, minimum=2) for value in values}
+    for size in sizes:
+        check_integer("n", size, 2, _MOST_SAMPLES)
+    return tuple(sorted(sizes))

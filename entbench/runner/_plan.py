@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from entbench.runner._certificates import is_sampled, reference_of
 from entbench.runner._store import Store
 from entbench.runner._suite import Suite
 
+_MOST_CELLS = 1_000_000  # which take about a gigabyte to plan
 _GIVEN_BY_RUNNER = ("sigma", "random_state")
 
 
@@ -54,6 +56,7 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     ValueError, TypeError
         If a source or an estimator refuses its parameters, or an estimator fits no source.
     """
+    _check_size(suite)
     cases, cells = [], []
     refused: dict[str, dict[str, str]] = {}
     sources = [(name, source) for name, grid in suite.sources for source in _sources(name, grid)]
@@ -84,6 +87,18 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
         if name in dict(suite.estimators) and most < suite.n[-1]
     ]
     return Plan(suite, tuple(cases), tuple(cells), tuple(notes))
+
+
+def _check_size(suite: Suite) -> None:
+    """Refuse what would never end, before it is written out."""
+    settings = sum(math.prod(map(len, grid.values())) for _, grid in suite.sources)
+    cells = settings * len(suite.estimators) * len(suite.n) * suite.trials
+    if cells > _MOST_CELLS:
+        raise ValueError(
+            f"suite {suite.name!r} asks for {cells} cells: {settings} settings of the source x "
+            f"{len(suite.estimators)} estimators x {len(suite.n)} values of n x {suite.trials} "
+            f"trials. A run has at most {_MOST_CELLS}."
+        )
 
 
 def _left_out(name: str, reasons: Mapping[str, str], kinds: set[str]) -> str:

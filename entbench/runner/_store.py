@@ -1,95 +1,40 @@
-"""The store: one SQLite file of finished cells and certificates. Only a driver writes."""
+"""The store: one SQLite file of runs, finished cells and certificates. Only a driver writes."""
 
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from entbench._base import Reference, ReferenceCheck
 from entbench._records import Cell, Measurement, Record, RunInfo, Spec, Step
+from entbench.runner import _schema as schema
 
-_APPLICATION_ID = 0x656E7462  # "entb"
-_FORMAT = 1
-_LOCK_SECONDS = 5.0
+_LOCK_SECONDS = 5.0  # to wait for others on opening
+_WRITE_SECONDS = 300.0  # and in a run, which another program's clean or merge is not to end
+_NO_PLACE = (
+    *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+)
 _BATCH = 500
-
-_SCHEMA = """
-CREATE TABLE cells (
-    key TEXT PRIMARY KEY,
-    source TEXT NOT NULL,
-    source_version TEXT NOT NULL,
-    source_origin TEXT NOT NULL,
-    source_params TEXT NOT NULL,
-    estimator TEXT NOT NULL,
-    estimator_version TEXT NOT NULL,
-    estimator_origin TEXT NOT NULL,
-    estimator_params TEXT NOT NULL,
-    n INTEGER NOT NULL,
-    trial INTEGER NOT NULL,
-    seed INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
-    message TEXT NOT NULL,
-    value REAL,
-    standard_error REAL,
-    seconds REAL NOT NULL,
-    diagnostics TEXT NOT NULL,
-    run TEXT NOT NULL,
-    CHECK ((status = 'ok') = (value IS NOT NULL))
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY,
-    suite TEXT NOT NULL,
-    params TEXT NOT NULL,
-    seed INTEGER NOT NULL,
-    version TEXT NOT NULL,
-    python TEXT NOT NULL,
-    platform TEXT NOT NULL,
-    started TEXT NOT NULL,
-    finished TEXT
-);
-"""
-
-# Came after the first stores, which get it when they are next opened for writing.
-_CERTIFICATES = """
-CREATE TABLE IF NOT EXISTS certificates (
-    key TEXT NOT NULL,
-    source TEXT NOT NULL,
-    source_version TEXT NOT NULL,
-    source_origin TEXT NOT NULL,
-    source_params TEXT NOT NULL,
-    value REAL NOT NULL,
-    error REAL NOT NULL,
-    confidence REAL NOT NULL,
-    method TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    checks TEXT NOT NULL,
-    versions TEXT NOT NULL,
-    PRIMARY KEY (key, error, confidence)
-) WITHOUT ROWID
-"""
-
-_MEASUREMENTS = """
-CREATE TABLE IF NOT EXISTS measurements (
-    key TEXT PRIMARY KEY,
-    experiment TEXT NOT NULL,
-    experiment_version TEXT NOT NULL,
-    experiment_origin TEXT NOT NULL,
-    experiment_params TEXT NOT NULL,
-    step TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
-    message TEXT NOT NULL,
-    seconds REAL NOT NULL,
-    result TEXT NOT NULL,
-    run TEXT NOT NULL
-) WITHOUT ROWID
-"""
+_ORPHANS = [
+    f"SELECT 1 FROM {table} WHERE run NOT IN (SELECT number FROM runs) LIMIT 1"
+    for table in ("cells", "measurements")
+]
+# Reading a larger file through, each time it is opened, takes seconds; every row has a checksum.
+# Comparing its indices with its rows, three times that: a row that is lost to its index is not
+# found, and an earlier one of the same cell would stand for it.
+_CHECKED_BYTES = 200_000_000
+_COMPARED_BYTES = 30_000_000
 
 
 class StoreError(OSError):
@@ -104,10 +49,39 @@ class Certificate:
     versions: dict[str, str]
 
 
-class Store:
-    """Finished cells and certificates by key, in one SQLite file in WAL mode.
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the store knows it.
 
-    Every cell is committed as it comes, so that a killed run loses only the cells in flight.
+    Attributes
+    ----------
+    number : int
+        Counts the runs of the store as they began.
+    kind : {"suite", "experiment"}
+        What was run.
+    suite : str
+        Name of the suite.
+    params : dict
+        Its parameters as run.
+    plan : dict or None
+        What it was to compute; None for runs of stores of format 1.
+    info : RunInfo
+        What made it.
+    """
+
+    number: int
+    kind: str
+    suite: str
+    params: dict[str, Any]
+    plan: dict[str, Any] | None
+    info: RunInfo
+
+
+class Store:
+    """Runs, finished cells and certificates by key, in one SQLite file in WAL mode.
+
+    Every cell is committed as it comes, so that a killed run loses only the cells in flight. Every
+    row has a checksum, and one that it does not fit is never used.
 
     Parameters
     ----------
@@ -126,6 +100,9 @@ class Store:
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
         self.writable = create
+        self._numbers: dict[str, int] = {}
+        self._specs: dict[tuple[str, ...], int] = {}
+        self._changes: int | None = None  # of others, as SQLite counts them
         with self._errors():
             self._connection = self._open(create)
             try:
@@ -145,56 +122,68 @@ class Store:
     ) -> None:
         self._connection.close()
 
-    def records(self, cells: Iterable[Cell]) -> Iterator[Record]:
-        """Yield the records of those cells that are stored."""
+    def records(self, cells: Iterable[Cell], run: int | None = None) -> Iterator[Record]:
+        """Yield the records of those cells that are stored.
+
+        The latest of each cell; or, for the run of that number, the one that it had.
+        """
         by_key = {cell.key: cell for cell in cells}
-        keys = list(by_key)
-        for start in range(0, len(keys), _BATCH):
-            batch = keys[start : start + _BATCH]
-            marks = ",".join("?" * len(batch))
-            with self._errors():
-                rows = self._connection.execute(
-                    "SELECT key, status, message, value, standard_error, seconds, diagnostics "
-                    f"FROM cells WHERE key IN ({marks})",
-                    batch,
-                ).fetchall()
-            for key, status, message, value, error, seconds, said in rows:
-                diagnostics = json.loads(said)
-                yield Record(by_key[key], status, message, value, error, seconds, diagnostics)
+        for key, row in self._latest("cells", schema.CELL_COLUMNS, list(by_key), run):
+            status, message, value, error, seconds, said = row
+            diagnostics = json.loads(said)
+            yield Record(by_key[key], status, message, value, error, seconds, diagnostics)
 
     def add(self, record: Record, run: str) -> None:
-        """Store a record, in place of an earlier one of the same cell."""
+        """Store a record of a run that was begun."""
         cell = record.cell
-        row = (
-            cell.key,
-            *_columns(cell),
-            record.status,
-            record.message,
-            record.value,
-            record.standard_error,
-            record.seconds,
+        said = (
+            *(record.status, record.message, record.value, record.standard_error),
+            float(record.seconds),
             json.dumps(record.diagnostics, allow_nan=False),
-            run,
         )
-        with self._errors(), self._connection:
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO cells VALUES ({','.join('?' * len(row))})", row
-            )
+        with self.writing() as connection:
+            specs = (self._spec_id(cell.source), self._spec_id(cell.estimator))
+            head = (bytes.fromhex(cell.key), self._number(run), *specs)
+            where = (cell.n, cell.trial, cell.seed)
+            mark = schema.seal(cell.key, run, *said)
+            schema.insert(connection, "cells", (*head, *where, *said, mark))
+
+    def measurements(self, steps: Iterable[Step], run: int | None = None) -> Iterator[Measurement]:
+        """Yield the outcomes of those steps that are stored; see `records`."""
+        by_key = {step.key: step for step in steps}
+        columns = schema.MEASUREMENT_COLUMNS
+        for key, row in self._latest("measurements", columns, list(by_key), run):
+            _, status, message, seconds, result = row
+            yield Measurement(by_key[key], status, message, seconds, json.loads(result))
+
+    def add_measurement(self, found: Measurement, run: str) -> None:
+        """Store the outcome of a step of a run that was begun."""
+        step = found.step
+        said = (
+            json.dumps(dict(step.at), sort_keys=True),
+            *(found.status, found.message, float(found.seconds)),
+            json.dumps(found.result, allow_nan=False),
+        )
+        with self.writing() as connection:
+            head = (bytes.fromhex(step.key), self._number(run), self._spec_id(step.experiment))
+            mark = schema.seal(step.key, run, *said)
+            schema.insert(connection, "measurements", (*head, *said, mark))
 
     def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
         """Return the tightest certificate stored that is good enough, or None."""
+        columns = ", ".join(schema.CERTIFICATE_COLUMNS)
         with self._errors():
-            if not self._has("certificates"):
-                return None
             row = self._connection.execute(
-                "SELECT value, error, confidence, method, quantity, checks, versions "
-                "FROM certificates WHERE key = ? AND error <= ? AND confidence >= ? "
+                f"SELECT {columns}, seal FROM certificates "
+                "WHERE key = ? AND error <= ? AND confidence >= ? "
                 "ORDER BY error, confidence DESC LIMIT 1",
-                (key, error, confidence),
+                (bytes.fromhex(key), error, confidence),
             ).fetchone()
         if row is None:
             return None
-        value, found, level, method, quantity, checks, versions = row
+        *said, mark = row
+        self._check(mark, "a certificate", key, *said)
+        value, found, level, method, quantity, checks, versions = said
         made = tuple(ReferenceCheck(**check) for check in json.loads(checks))
         reference = Reference(value, found, method, made, quantity, level)
         return Certificate(reference, json.loads(versions))
@@ -204,126 +193,228 @@ class Store:
         if not self.writable:
             return
         reference = certificate.reference
-        row = (
-            key,
-            *_identity(source),
-            reference.value,
-            reference.error,
-            reference.confidence,
-            reference.method,
-            reference.quantity,
+        said = (
+            *(float(reference.value), float(reference.error), float(reference.confidence)),
+            *(reference.method, reference.quantity),
             json.dumps([asdict(check) for check in reference.checks], allow_nan=False),
             json.dumps(certificate.versions, sort_keys=True),
         )
-        with self._errors(), self._connection:
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO certificates VALUES ({','.join('?' * len(row))})", row
-            )
+        with self.writing() as connection:
+            row = (bytes.fromhex(key), self._spec_id(source), *said, schema.seal(key, *said))
+            schema.insert(connection, "certificates", row)
 
-    def measurements(self, steps: Iterable[Step]) -> Iterator[Measurement]:
-        """Yield the outcomes of those steps that are stored."""
-        with self._errors():
-            if not self._has("measurements"):
-                return
-        for step in steps:
-            with self._errors():
-                row = self._connection.execute(
-                    "SELECT status, message, seconds, result FROM measurements WHERE key = ?",
-                    (step.key,),
-                ).fetchone()
-            if row is not None:
-                status, message, seconds, result = row
-                yield Measurement(step, status, message, seconds, json.loads(result))
-
-    def add_measurement(self, found: Measurement, run: str) -> None:
-        """Store the outcome of a step, in place of an earlier one."""
-        row = (
-            found.step.key,
-            *_identity(found.step.experiment),
-            json.dumps(dict(found.step.at), sort_keys=True),
-            found.status,
-            found.message,
-            found.seconds,
-            json.dumps(found.result, allow_nan=False),
-            run,
+    def start_run(
+        self, info: RunInfo, kind: str, suite: str, params: dict[str, Any], plan: dict[str, Any]
+    ) -> None:
+        """Note that a run has begun, and what it is to compute."""
+        said = (
+            *(info.id, kind, suite, json.dumps(params), info.seed),
+            *(info.version, info.python, info.platform, info.started, info.command),
+            *(json.dumps(info.versions), json.dumps(plan)),
         )
-        with self._errors(), self._connection:
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO measurements VALUES ({','.join('?' * len(row))})", row
-            )
+        with self.writing() as connection:
+            schema.insert(connection, "runs", (None, *said, schema.seal(*said), None))
 
-    def start_run(self, info: RunInfo, suite: str, params: str) -> None:
-        """Note that a run has begun."""
-        with self._errors(), self._connection:
-            self._connection.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (
-                    info.id,
-                    suite,
-                    params,
-                    info.seed,
-                    info.version,
-                    info.python,
-                    info.platform,
-                    info.started,
-                ),
-            )
-
-    def finish_run(self, run: str) -> None:
-        """Note that a run has come to its end, now."""
+    def finish_run(self, run: str) -> str:
+        """Note that a run has come to its end; return when, which is now."""
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._errors(), self._connection:
-            self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (finished, run))
+        with self.writing() as connection:
+            connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (finished, run))
+        return finished
 
-    def _has(self, table: str) -> bool:
-        """Tell whether there is such a table: stores from before it lack it until written to."""
-        query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
-        return bool(self._connection.execute(query, (table,)).fetchone()[0])
+    def runs(self) -> list[StoredRun]:
+        """Return the runs, in the order in which they began."""
+        columns = ", ".join(schema.RUN_COLUMNS)
+        with self._errors():
+            rows = self._connection.execute(
+                f"SELECT number, finished, seal, {columns} FROM runs ORDER BY number"
+            ).fetchall()
+            orphans = [self._connection.execute(query).fetchone() for query in _ORPHANS]
+        if any(orphans):
+            raise StoreError(self._damaged("a record of a run that is not there"))
+        for _, _, mark, *said in rows:
+            self._check(mark, "a run", *said)
+        try:
+            return [_stored_run(number, finished, said) for number, finished, _, *said in rows]
+        except (ValueError, TypeError) as error:
+            raise StoreError(
+                self._corrupt(f"what it says of a run cannot be read: {error}")
+            ) from error
+
+    def counts(self) -> dict[int, tuple[int, int]]:
+        """Return by run, told by its number, how much it computed and how much of it failed."""
+        found: dict[int, tuple[int, int]] = {}
+        with self._errors():
+            for table in ("cells", "measurements"):
+                query = f"SELECT run, count(*), sum(status <> 'ok') FROM {table} GROUP BY run"
+                for run, computed, failed in self._connection.execute(query):
+                    found[run] = (computed, failed)
+        return found
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection, for queries."""
+        with self._errors():
+            yield self._connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one transaction: all of it is written, or nothing."""
+        try:
+            with self._errors(), self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                changes = self._pragma("data_version")
+                if changes != self._changes:  # others may have deleted what is known here
+                    self._forget()
+                self._changes = changes
+                yield self._connection
+        except BaseException:
+            self._forget()  # numbers given in a transaction that is undone
+            raise
+
+    def _forget(self) -> None:
+        self._numbers.clear()
+        self._specs.clear()
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the disk."""
+        with self._errors():
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _latest(
+        self, table: str, columns: Sequence[str], keys: Sequence[str], run: int | None
+    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield key and columns of the latest row of each key, up to a run."""
+        chosen = ", ".join(f"{table}.{column}" for column in columns)
+        until = "" if run is None else f"AND run <= {run:d}"
+        for start in range(0, len(keys), _BATCH):
+            batch = [bytes.fromhex(key) for key in keys[start : start + _BATCH]]
+            marks = ",".join("?" * len(batch))
+            with self._errors():
+                rows = self._connection.execute(
+                    f"SELECT key, {table}.seal, runs.id, {chosen} FROM {table} "
+                    f"LEFT JOIN runs ON runs.number = {table}.run "
+                    f"WHERE key IN ({marks}) {until} ORDER BY run",
+                    batch,
+                ).fetchall()
+            latest = {key.hex(): rest for key, *rest in rows}
+            for key, (mark, made_by, *said) in latest.items():
+                self._check(mark, "a record", key, made_by, *said)
+                yield key, tuple(said)
+
+    def _check(self, mark: bytes, what: str, *values: Any) -> None:
+        if mark != schema.seal(*values):
+            raise StoreError(self._damaged(f"{what} that does not fit its checksum"))
+
+    def _number(self, run: str) -> int:
+        """Return the number of a run that was begun."""
+        if run not in self._numbers:
+            row = self._connection.execute("SELECT number FROM runs WHERE id = ?", (run,))
+            found = row.fetchone()
+            if found is None:
+                raise ValueError(f"run {run!r} was not begun in store {self.path}.")
+            self._numbers[run] = found[0]
+        return self._numbers[run]
+
+    def _spec_id(self, spec: Spec) -> int:
+        identity = _identity(spec)
+        if identity not in self._specs:
+            self._specs[identity] = schema.spec_id(self._connection, identity)
+        return self._specs[identity]
 
     def _open(self, create: bool) -> sqlite3.Connection:
-        if self.path.is_dir():
-            raise StoreError(f"store {self.path} is a folder; --store takes a file.")
+        if self.path.exists() and not self.path.is_file():
+            kind = "a folder" if self.path.is_dir() else "a device or a pipe"
+            raise StoreError(f"store {self.path} is {kind}; --store takes a file.")
         if create:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return sqlite3.connect(self.path, timeout=_LOCK_SECONDS)
+            # absolute: SQLite has other plans for a file called :memory:
+            return sqlite3.connect(self.path.absolute(), timeout=_LOCK_SECONDS)
         if self.path.exists():
-            return sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode=ro", timeout=_LOCK_SECONDS, uri=True
-            )
+            return self._open_for_reading()
         connection = sqlite3.connect(":memory:")
-        connection.executescript(_SCHEMA)
+        schema.create(connection)
         return connection
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        """Open the file; one of an earlier format is read into memory and is brought up there."""
+        where = self.path.resolve()
+        log = where.with_name(f"{where.name}-wal")
+        connection = _read_only(f"{where.as_uri()}?mode=ro")
+        try:
+            version = _version(connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if error.sqlite_errorcode & 0xFF not in _NO_PLACE:
+                raise
+            # SQLite has no place for the index of a log, as on a read-only disk
+            if log.exists() and log.stat().st_size:
+                connection = _copy_with_log(where, log)
+            else:
+                connection = _read_only(f"{where.as_uri()}?mode=ro&immutable=1")
+            version = _version(connection)
+        if version != (schema.APPLICATION_ID, 1):
+            return connection
+        copy = sqlite3.connect(":memory:")
+        with connection:
+            connection.backup(copy)
+        connection.close()
+        with copy:
+            copy.execute("BEGIN")
+            schema.migrate(copy)
+        return copy
 
     def _prepare(self, create: bool) -> None:
         """Check that the file is ours and whole; only then touch it."""
-        if self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        size = self.path.stat().st_size if self.path.exists() else 0
+        check = "integrity_check" if size < _COMPARED_BYTES else "quick_check"
+        if size < _CHECKED_BYTES and self._pragma(f"{check}(1)") != "ok":
             raise StoreError(self._corrupt("it fails SQLite's integrity check"))
-        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application == _APPLICATION_ID and version > _FORMAT:
+        with self._connection:  # at one moment: another process may be making the store
+            self._connection.execute("BEGIN")
+            application, version = _version(self._connection)
+            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application == schema.APPLICATION_ID and version > schema.FORMAT:
             raise StoreError(
                 f"store {self.path} was written by a newer entbench (format {version}; this one "
-                f"knows {_FORMAT}). Upgrade entbench, or choose another file with --store."
+                f"knows {schema.FORMAT}). Upgrade entbench, or choose another file with --store."
             )
-        if application != _APPLICATION_ID and tables and create:
+        if application != schema.APPLICATION_ID and (tables or not create):
             raise StoreError(
                 f"{self.path} is an SQLite file of something else. Choose another with --store."
             )
-        if not create:
-            return
+        if create:
+            self._prepare_for_writing()
+
+    def _prepare_for_writing(self) -> None:
         # Wait for the write lock here, before any work is done, and not at the first record.
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._keep_a_log()
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("BEGIN IMMEDIATE")
-        if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        self._connection.execute(_CERTIFICATES)
-        self._connection.execute(_MEASUREMENTS)
-        self._connection.commit()
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            application, version = _version(self._connection)
+            if application != schema.APPLICATION_ID:
+                schema.create(self._connection)
+            elif version < schema.FORMAT:
+                schema.migrate(self._connection)
+        self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * _WRITE_SECONDS)}")
+
+    def _keep_a_log(self) -> None:
+        """Switch to WAL mode; SQLite itself does not wait where others are at the same."""
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def _pragma(self, name: str) -> Any:
+        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -333,17 +424,40 @@ class Store:
         except StoreError:
             raise
         except sqlite3.DatabaseError as error:
-            text = str(error)
-            if "locked" in text or "busy" in text:
-                raise StoreError(
-                    f"store {self.path} is locked by another program; wait for it, or choose "
-                    "another file with --store."
-                ) from error
-            if "readonly" in text or "unable to open" in text or "disk" in text:
-                raise StoreError(f"store {self.path} cannot be written: {text}.") from error
-            raise StoreError(self._corrupt(text)) from error
+            raise StoreError(self._complaint(str(error))) from error
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                f"store {self.path} can keep no name that is not Unicode text; got "
+                f"{error.object!r}."
+            ) from error
         except OSError as error:
-            raise StoreError(f"store {self.path} cannot be used: {error}.") from error
+            raise StoreError(
+                f"store {self.path} cannot be used: {error.strerror or error}. Choose another file "
+                "with --store."
+            ) from error
+
+    def _complaint(self, text: str) -> str:
+        if "locked" in text or "busy" in text:
+            return (
+                f"store {self.path} is locked by another program; wait for it, or choose "
+                "another file with --store."
+            )
+        if "full" in text:
+            return (
+                f"store {self.path} cannot be written: {text}. What was finished is kept; free "
+                "some space, or choose another file with --store, and run it again to go on."
+            )
+        if "readonly" in text or "unable to open" in text or "disk" in text:
+            return f"store {self.path} cannot be written: {text}. Choose another file with --store."
+        return self._corrupt(text)
+
+    def _damaged(self, what: str) -> str:
+        store = shlex.quote(str(self.path))
+        return (
+            f"store {self.path} is damaged: there is {what}. Nothing was changed. "
+            f"`entbench clean --damaged --store {store}` takes out what is damaged; it is then "
+            "computed again where it is asked for."
+        )
 
     def _corrupt(self, why: str) -> str:
         return (
@@ -352,9 +466,59 @@ class Store:
         )
 
 
-def _columns(cell: Cell) -> tuple[str | int, ...]:
-    specs = (*_identity(cell.source), *_identity(cell.estimator))
-    return (*specs, cell.n, cell.trial, cell.seed)
+def _read_only(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, timeout=_LOCK_SECONDS, uri=True)
+
+
+def _copy_with_log(store: Path, log: Path) -> sqlite3.Connection:
+    """Return what store and log hold together, in memory."""
+    copy = sqlite3.connect(":memory:")
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (store, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        connection = sqlite3.connect(Path(folder) / store.name)
+        try:
+            connection.backup(copy)
+        finally:
+            connection.close()
+    return copy
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return whose file it is, and of which format."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _stored_run(number: int, finished: str | None, said: Sequence[Any]) -> StoredRun:
+    run = dict(zip(schema.RUN_COLUMNS, said, strict=True))
+    versions = _table(run["versions"])
+    wrong = [
+        name for name, value in run.items() if type(value) is not (int if name == "seed" else str)
+    ]
+    if wrong or not all(isinstance(value, str) for value in versions.values()):
+        raise TypeError(f"{', '.join(wrong) or 'versions'} of a wrong type")
+    info = RunInfo(
+        id=run["id"],
+        version=run["version"],
+        seed=run["seed"],
+        python=run["python"],
+        platform=run["platform"],
+        started=run["started"],
+        finished=finished,
+        command=run["command"],
+        versions=versions,
+    )
+    plan = _table(run["plan"]) if run["plan"] else None
+    return StoredRun(number, run["kind"], run["suite"], _table(run["params"]), plan, info)
+
+
+def _table(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError(f"a table is needed; got {text[:50]!r}")
+    return found
 
 
 def _identity(spec: Spec) -> tuple[str, str, str, str]:

@@ -13,7 +13,13 @@ from entbench import _registry
 from entbench._base import parameters_of
 from entbench._records import Scalar
 from entbench._validation import check_integer, check_positive, unknown_name
-from entbench.runner._grammar import parse_named, parse_sizes, parse_values, sample_sizes
+from entbench.runner._grammar import (
+    check_finite,
+    parse_named,
+    parse_sizes,
+    parse_values,
+    sample_sizes,
+)
 
 _KEYS = {
     "title": str,
@@ -29,6 +35,7 @@ _KEYS = {
     "reference_error": (int, float),
     "max_n": dict,
 }
+_LARGEST_SEED = 2**63 - 1  # that a store can hold
 _REQUIRED = ("source", "estimators", "n")
 
 
@@ -140,7 +147,7 @@ def read_suite(name: str) -> SuiteFile:
         data = (resources.files(package) / f"{name}.toml").read_bytes()
     try:
         return SuiteFile(name, where, tomllib.loads(data.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"suite {where} is not valid TOML: {error}.") from error
 
 
@@ -208,9 +215,13 @@ def override(
         n=sizes,
         estimators=tuple(map(parse_named, estimators)) or suite.estimators,
         trials=suite.trials if trials is None else check_integer("trials", trials, minimum=1),
-        seed=suite.seed if seed is None else check_integer("seed", seed, minimum=0),
+        seed=suite.seed if seed is None else _seed(seed),
         error=error,
     )
+
+
+def _seed(value: Any) -> int:
+    return check_integer("seed", check_integer("seed", value, minimum=0), 0, _LARGEST_SEED)
 
 
 def _one_error(values: tuple[Any, ...]) -> float:
@@ -239,8 +250,15 @@ def _values(key: str, value: Any) -> tuple[Any, ...]:
     if isinstance(value, Sequence):
         if not value:
             raise ValueError(f"`{key}` needs at least one value.")
-        return tuple(value)
-    return (value,)
+        return tuple(_held(key, each) for each in value)
+    return (_held(key, value),)
+
+
+def _held(key: str, value: Any) -> Any:
+    """Return a value, unless it is an integer that no float can hold."""
+    if isinstance(value, int):
+        check_finite(key, value)
+    return value
 
 
 def _from_table(name: str, table: dict[str, Any]) -> Suite:
@@ -261,7 +279,7 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         estimators=tuple(map(parse_named, table["estimators"])),
         n=(),
         trials=check_integer("trials", table.get("trials", 20), minimum=1),
-        seed=check_integer("seed", table.get("seed", 0), minimum=0),
+        seed=_seed(table.get("seed", 0)),
         checks=tuple(map(str, table.get("checks", ()))),
         figures=tuple(map(str, table.get("figures", ()))),
         tables=tuple(map(str, table.get("tables", ()))),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Result, Source
 from entbench._records import STATUS_FAILED, STATUS_OK, Cell, Record, Scalar, Spec
+from entbench._text import encodable
 
 # by what an estimator reads, the arguments of its `fit`
 Samples = dict[str, tuple[NDArray[np.float64], ...]]
@@ -43,9 +44,7 @@ def run_cell(cell: Cell) -> Record:
             warnings.catch_warnings(record=True) as caught,
         ):
             warnings.simplefilter("always")
-            for spec in (cell.source, cell.estimator):
-                if spec.plugin:
-                    _registry.load_plugin(spec.plugin)
+            load_plugins(cell)
             _check_origins(cell)
             source = _source(cell.source)
             _seed_globals(cell)
@@ -66,6 +65,20 @@ def run_cell(cell: Cell) -> Record:
     error = None if math.isnan(result.standard_error) else result.standard_error
     diagnostics = {str(key): _plain(value) for key, value in result.diagnostics.items()}
     return Record(cell, STATUS_OK, message, result.value, error, seconds, diagnostics)
+
+
+def load_plugins(cell: Cell) -> None:
+    """Make the names of the cell's source and estimator known."""
+    for spec in (cell.source, cell.estimator):
+        if spec.plugin:
+            _registry.load_plugin(spec.plugin)
+
+
+def load_code(cell: Cell) -> None:
+    """Import what the cell's source and estimator are made of."""
+    load_plugins(cell)
+    _registry.sources.load(cell.source.name)
+    _registry.estimators.load(cell.estimator.name)
 
 
 def draw(source: Source | PairSource, cell: Cell) -> Samples:
@@ -184,4 +197,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:500]
+    return encodable(text.strip().partition("\n")[0][:500])

@@ -7,14 +7,17 @@ import io
 import json
 import os
 import pty
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from entbench.runner import Store, load_suite, make_plan, override, run_info
+from entbench.runner._plan_rows import plan_row
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ["suite", "d=2", "n=20,50", "--trials", "3", "-e", "kl", "-e", "sp[tolerance=0.01]"]
@@ -109,10 +112,18 @@ def test_failed_cells_make_exit_code_1_and_can_be_rerun(entbench: Command) -> No
 
 def test_violated_check_makes_exit_code_1(entbench: Command, tmp_path: Path) -> None:
     entbench(*SMALL)
-    connection = sqlite3.connect(tmp_path / "store.sqlite")
-    with connection:
-        connection.execute("UPDATE cells SET value = value + 10 WHERE estimator = 'sp'")
-    connection.close()
+    suite = override(
+        load_suite("truncated-mixture"),
+        {"d": 2, "n": [20, 50]},
+        estimators=["sp[tolerance=0.01]"],
+        trials=3,
+    )
+    plan, info = make_plan(suite), run_info(0)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.start_run(info, "suite", suite.name, suite.params, plan_row(plan))
+        for record in list(store.records(plan.cells)):
+            store.add(replace(record, value=(record.value or 0.0) + 10.0), info.id)
+        store.finish_run(info.id)
     done = entbench(*SMALL)
     assert done.returncode == 1
     assert "✗ check VIOLATED plug-in-bias" in done.stdout

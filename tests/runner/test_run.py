@@ -189,8 +189,8 @@ def test_failures_are_rows_and_can_be_rerun(tmp_path: Path, plugin: str) -> None
     assert small_run(tmp_path, "s", estimators=names, **options).computed == 0
 
 
-def test_edited_plugin_is_computed_anew_by_the_same_workers(tmp_path: Path) -> None:
-    """Worker processes live on between runs of one session; they must not run the old text."""
+def test_edited_plugin_is_computed_anew(tmp_path: Path) -> None:
+    """By a session that has loaded the old text, and by its workers."""
     path = tmp_path / "mine.py"
     means = []
     for value in (1.0, 2.0):

@@ -1,5 +1,8 @@
+"""The store: what comes back, whose it is, what is refused, and earlier formats."""
+
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -9,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from entbench._records import Cell, Record
-from entbench.runner import Store, StoreError, default_path, load_suite, make_plan, override
+from entbench._records import Cell, Record, RunInfo
+from entbench.runner import (
+    Store,
+    StoreError,
+    default_path,
+    load_suite,
+    make_plan,
+    override,
+    stored_run,
+)
 
 
 @pytest.fixture
@@ -28,9 +39,15 @@ def records_of(cells: list[Cell]) -> list[Record]:
     return made
 
 
+def begin(store: Store, run: str) -> None:
+    info = RunInfo(run, "0.1.0", 0, "3.11.7", "here", "2026-11-21T00:00:00+00:00")
+    store.start_run(info, "suite", "truncated-mixture", {}, {})
+
+
 def test_records_come_back_to_the_bit(tmp_path: Path, cells: list[Cell]) -> None:
     records = records_of(cells)
     with Store(tmp_path / "s.sqlite") as store:
+        begin(store, "run")
         for record in records:
             store.add(record, "run")
     with Store(tmp_path / "s.sqlite") as store:
@@ -38,22 +55,46 @@ def test_records_come_back_to_the_bit(tmp_path: Path, cells: list[Cell]) -> None
         assert list(store.records(cells[:1])) == records[:1]
 
 
-def test_later_record_replaces_the_earlier(tmp_path: Path, cells: list[Cell]) -> None:
+def test_each_run_has_the_record_that_it_had(tmp_path: Path, cells: list[Cell]) -> None:
+    def values(run: int | None = None) -> list[float | None]:
+        return [record.value for record in store.records(cells, run)]
+
     with Store(tmp_path / "s.sqlite") as store:
+        for run in ("one", "two", "three"):
+            begin(store, run)
         store.add(Record(cells[0], "failed", "no", None, None, 0.0), "one")
-        store.add(Record(cells[0], "ok", "", 2.0, None, 0.0), "two")
-        (record,) = store.records(cells)
-    assert record.value == 2.0
+        store.add(Record(cells[1], "ok", "", 1.0, None, 0.0), "two")
+        assert sorted(values(), key=str) == [1.0, None]
+        # a run that goes on beside a later one
+        store.add(Record(cells[0], "ok", "", 3.0, None, 0.0), "three")
+        store.add(Record(cells[1], "ok", "", 1.5, None, 0.0), "one")
+        assert sorted(values(1), key=str) == [1.5, None]
+        assert sorted(values(2), key=str) == [1.0, None]
+        assert sorted(values(3), key=str) == sorted(values(), key=str) == [1.0, 3.0]
+        store.add(Record(cells[0], "ok", "", 4.0, None, 0.0), "three")
+        assert sorted(values(), key=str) == [1.0, 4.0]
+        assert store.counts() == {1: (2, 1), 2: (1, 0), 3: (1, 0)}
+
+
+def test_run_that_was_not_begun(tmp_path: Path, cells: list[Cell]) -> None:
+    with Store(tmp_path / "s.sqlite") as store:
+        with pytest.raises(ValueError, match="run 'run' was not begun"):
+            store.add(records_of(cells)[1], "run")
+        assert list(store.records(cells)) == []
+        begin(store, "run")
+        store.add(records_of(cells)[1], "run")  # what was undone above does no harm
+        assert len(list(store.records(cells))) == 1
 
 
 def test_columns_can_be_read_by_others(tmp_path: Path, cells: list[Cell]) -> None:
     import pandas as pd
 
     with Store(tmp_path / "s.sqlite") as store:
+        begin(store, "run")
         for record in records_of(cells):
             store.add(record, "run")
     connection = sqlite3.connect(tmp_path / "s.sqlite")
-    frame = pd.read_sql("SELECT * FROM cells", connection)
+    frame = pd.read_sql("SELECT * FROM results", connection)
     connection.close()
     assert set(frame["estimator"]) == {"kl", "sp"}
     assert sorted(set(frame["n"])) == [10, 20]
@@ -79,7 +120,7 @@ def test_newer_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert_refused_and_untouched(path, "written by a newer entbench .format 99; this one knows 1")
+    assert_refused_and_untouched(path, "written by a newer entbench .format 99; this one knows 2")
 
 
 def test_other_peoples_sqlite_file_is_refused(tmp_path: Path) -> None:
@@ -101,12 +142,91 @@ def test_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_damaged_store_is_refused(tmp_path: Path, cells: list[Cell]) -> None:
     path = tmp_path / "s.sqlite"
     with Store(path) as store:
+        begin(store, "run")
         for record in records_of(cells) * 20:
             store.add(record, "run")
     data = bytearray(path.read_bytes())
     data[4096:] = bytes(len(data) - 4096)
     path.write_bytes(data)
     assert_refused_and_untouched(path, "damaged")
+
+
+@pytest.mark.parametrize("table", ["cells", "runs"])
+def test_one_wrong_bit_is_told(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "s.sqlite"
+    from entbench import run_suite
+
+    params = {"d": 1, "sigma": 0.5, "n": [20]}
+    run_suite(params=params, estimators=["kl", "binning"], trials=3, jobs=1, store=path)
+    good = stored_run(store=path)
+    data = bytearray(path.read_bytes())
+    # the lowest bits of a value's mantissa, or what the run's command was
+    needle = _big_endian(good.records[2].value) if table == "cells" else b"'sigma': 0.5"
+    place = data.rindex(needle) + len(needle) - 2
+    data[place] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"damaged: .* does not fit its checksum.*clean --damaged"):
+        stored_run(store=path)
+    assert path.read_bytes() == data
+
+
+def _big_endian(value: float | None) -> bytes:
+    import struct
+
+    assert value is not None
+    return struct.pack(">d", value)
+
+
+FORMAT_1 = """
+CREATE TABLE cells (key TEXT PRIMARY KEY, source TEXT, source_version TEXT, source_origin TEXT,
+    source_params TEXT, estimator TEXT, estimator_version TEXT, estimator_origin TEXT,
+    estimator_params TEXT, n INTEGER, trial INTEGER, seed INTEGER, status TEXT, message TEXT,
+    value REAL, standard_error REAL, seconds REAL, diagnostics TEXT, run TEXT) WITHOUT ROWID;
+CREATE TABLE runs (id TEXT PRIMARY KEY, suite TEXT, params TEXT, seed INTEGER, version TEXT,
+    python TEXT, platform TEXT, started TEXT, finished TEXT);
+PRAGMA application_id = 1701737570;
+PRAGMA user_version = 1;
+"""
+
+
+def _write_format_1(path: Path, records: list[Record]) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(FORMAT_1)
+    for run in ("b", "a"):
+        row = (run, "truncated-mixture", "{}", 0, "0.1.0", "3.11", "here", "now", None)
+        connection.execute(f"INSERT INTO runs VALUES ({','.join('?' * 9)})", row)
+    for i, record in enumerate(records):
+        cell = record.cell
+        specs = [
+            text
+            for spec in (cell.source, cell.estimator)
+            for text in (spec.name, spec.version, spec.origin, json.dumps(dict(spec.params)))
+        ]
+        said = (record.status, record.message, record.value, record.standard_error)
+        row = (cell.key, *specs, cell.n, cell.trial, cell.seed, *said, record.seconds)
+        row = (*row, json.dumps(record.diagnostics), "a" if i else "lost")
+        connection.execute(f"INSERT INTO cells VALUES ({','.join('?' * 19)})", row)
+    connection.commit()
+    connection.close()
+
+
+def test_store_of_format_1_is_read_as_it_is_and_written_as_2(
+    tmp_path: Path, cells: list[Cell]
+) -> None:
+    path, records = tmp_path / "s.sqlite", records_of(cells)
+    _write_format_1(path, records)
+    before = path.read_bytes()
+    expected = {record.cell.key: record for record in records}
+    with Store(path, create=False) as store:
+        assert {r.cell.key: r for r in store.records(cells)} == expected
+        assert [run.info.id for run in store.runs()] == ["b", "a", "lost"]
+    assert path.read_bytes() == before
+    for _ in range(2):
+        with Store(path) as store:
+            assert {r.cell.key: r for r in store.records(cells)} == expected
+            assert [run.plan for run in store.runs()] == [None] * 3
+    with pytest.raises(ValueError, match="did not keep what a run was to compute"):
+        stored_run("a", path)
 
 
 def test_locked_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,57 @@
+"""Text from names, files and messages, before it goes to a terminal, a file or a store."""
+
+from __future__ import annotations
+
+import re
+
+# All that a terminal may take for a command, that turns the direction of what follows or has no
+# width, that ends a line, and halves of characters: what names of files that are no text decode to.
+_UNSEEN = (
+    r"\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff"
+    r"\ud800-\udfff"
+)
+_CONTROL = re.compile(f"[{_UNSEEN}]")
+_FORMULA = ("=", "+", "-", "@")
+_LONGEST = 4000
+
+
+def printable(text: str) -> str:
+    """Return text in one line that stands as it is printed: no command, nothing unseen."""
+    return _CONTROL.sub("?", " ".join(text.splitlines()))
+
+
+def line_of(error: object) -> str:
+    """Return a message as one line for a terminal, cut where it is longer than anyone reads."""
+    text = printable(" ".join(str(error).split()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON that says the same, with what does not show as it is written as escapes."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def csv_field(value: object) -> object:
+    """Return a value for a CSV: text that a spreadsheet would run has an apostrophe before it.
+
+    Numbers, and texts that are numbers, stay as they are.
+    """
+    if not isinstance(value, str):
+        return value
+    line = printable(value)
+    if len(line) > 1 and line.startswith(_FORMULA) and not _is_number(line):
+        return f"'{line}"
+    return line
+
+
+def encodable(text: str) -> str:
+    """Return text that UTF-8 can say, as SQLite keeps it: halves of characters as escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

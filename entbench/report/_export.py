@@ -1,0 +1,123 @@
+"""Every cell of a run as a line of plain values, for whoever goes on with the numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from entbench._records import ExperimentRun, Measurement, Record, SuiteRun
+from entbench.report._render import to_csv, to_json
+
+ExportFormat = Literal["csv", "json", "parquet"]
+EXPORT_FORMATS: tuple[str, ...] = get_args(ExportFormat)
+
+
+def export_rows(run: SuiteRun | ExperimentRun) -> list[dict[str, Any]]:
+    """Return a dictionary for each cell, or each step, of a run.
+
+    Values are numbers, texts and None; parameters of estimators, diagnostics, and results that are
+    lists, are JSON. All entropies and errors are in nats.
+    """
+    if isinstance(run, ExperimentRun):
+        return [_step_row(run, found) for found in run.measurements]
+    truths = {case.source: case.reference for case in run.cases}
+    rows = []
+    for record in run.records:
+        truth = truths[record.cell.source]
+        error = None if record.value is None else record.value - truth.value
+        reference = {"reference": truth.value, "reference_error": truth.error, "error": error}
+        rows.append(_cell_row(run, record) | reference)
+    return rows
+
+
+def write_export(rows: Sequence[Mapping[str, Any]], format: ExportFormat, path: Path) -> None:  # noqa: A002
+    """Write rows to a file, which is there whole or not at all."""
+    write = _WRITERS[format]
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(rows, partial)
+        partial.replace(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def export_text(rows: Sequence[Mapping[str, Any]], format: ExportFormat) -> str:  # noqa: A002
+    """Return rows as CSV or JSON."""
+    if format == "csv":
+        return to_csv(rows)
+    return to_json(rows, indent=1)
+
+
+def _cell_row(run: SuiteRun, record: Record) -> dict[str, Any]:
+    cell = record.cell
+    return {
+        "run": run.info.id,
+        "suite": run.suite,
+        "source": cell.source.name,
+        "source_version": cell.source.version,
+        **{f"source.{name}": value for name, value in cell.source.params},
+        "estimator": cell.estimator.label,
+        "estimator_version": cell.estimator.version,
+        "estimator_params": json.dumps(dict(cell.estimator.params)),
+        "n": cell.n,
+        "trial": cell.trial,
+        "seed": cell.seed,
+        "status": record.status,
+        "message": record.message,
+        "value": record.value,
+        "standard_error": record.standard_error,
+        "seconds": record.seconds,
+        "diagnostics": json.dumps(record.diagnostics, allow_nan=False),
+        "key": cell.key,
+    }
+
+
+def _step_row(run: ExperimentRun, found: Measurement) -> dict[str, Any]:
+    spec = found.step.experiment
+    plain = {
+        name: json.dumps(value) if isinstance(value, list | dict) else value
+        for name, value in found.result.items()
+    }
+    return {
+        "run": run.info.id,
+        "suite": run.suite,
+        "experiment": spec.name,
+        "experiment_version": spec.version,
+        **{f"param.{name}": value for name, value in spec.params},
+        **{f"step.{name}": value for name, value in found.step.at},
+        "status": found.status,
+        "message": found.message,
+        "seconds": found.seconds,
+        **plain,
+        "key": found.step.key,
+    }
+
+
+def _write_text(format: ExportFormat) -> Callable[[Sequence[Mapping[str, Any]], Path], None]:  # noqa: A002
+    def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+        path.write_text(export_text(rows, format), encoding="utf-8")
+
+    return write
+
+
+def _write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    import pandas as pd
+
+    try:
+        pd.DataFrame(list(rows)).to_parquet(path, index=False)
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need pyarrow, which is not there: pip install 'entbench[parquet]'."
+        ) from error
+
+
+_WRITERS: dict[str, Callable[[Sequence[Mapping[str, Any]], Path], None]] = {
+    "csv": _write_text("csv"),
+    "json": _write_text("json"),
+    "parquet": _write_parquet,
+}

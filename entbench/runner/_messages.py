@@ -1,0 +1,87 @@
+"""Tasks and outcomes as JSON rows: what drivers and workers say to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from entbench._records import Cell, Measurement, Record, Spec, Step
+
+Row = dict[str, Any]
+Task = Cell | Step
+Outcome = Record | Measurement
+
+
+def line_of(row: Row) -> bytes:
+    """Return a row as one line; numbers survive to the bit."""
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+
+def task_row(task: Task) -> Row:
+    """Return a cell or a step as plain values."""
+    if isinstance(task, Step):
+        return {"experiment": _spec_row(task.experiment), "at": task.at}
+    return {
+        "source": _spec_row(task.source),
+        "estimator": _spec_row(task.estimator),
+        "n": task.n,
+        "trial": task.trial,
+        "seed": task.seed,
+    }
+
+
+def task_of(row: Mapping[str, Any]) -> Task:
+    """Return the cell or step of a row."""
+    if "experiment" in row:
+        return Step(_spec_of(row["experiment"]), _pairs(row["at"]))
+    source, estimator = _spec_of(row["source"]), _spec_of(row["estimator"])
+    return Cell(source, estimator, row["n"], row["trial"], row["seed"])
+
+
+def outcome_row(outcome: Outcome) -> Row:
+    """Return what a task came to, without the task: who asked knows it."""
+    row = {
+        "status": outcome.status,
+        "message": outcome.message,
+        "seconds": outcome.seconds,
+    }
+    if isinstance(outcome, Measurement):
+        return {**row, "result": outcome.result}
+    return {
+        **row,
+        "value": outcome.value,
+        "standard_error": outcome.standard_error,
+        "diagnostics": outcome.diagnostics,
+    }
+
+
+def outcome_of(task: Task, row: Mapping[str, Any]) -> Outcome:
+    """Return what a task came to, from its row."""
+    return Measurement(task, **row) if isinstance(task, Step) else Record(task, **row)
+
+
+def failure_of(task: Task, status: str, message: str, seconds: float = 0.0) -> Outcome:
+    """Return the outcome of a task that came to nothing."""
+    if isinstance(task, Step):
+        return Measurement(task, status, message, seconds)
+    return Record(task, status, message, None, None, seconds)
+
+
+def _spec_row(spec: Spec) -> Row:
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "origin": spec.origin,
+        "params": spec.params,
+        "label": spec.label,
+        "plugin": spec.plugin,
+    }
+
+
+def _spec_of(row: Mapping[str, Any]) -> Spec:
+    return Spec(**{**row, "params": _pairs(row["params"])})
+
+
+def _pairs(pairs: Any) -> Any:
+    return tuple((name, value) for name, value in pairs)

@@ -1,0 +1,169 @@
+"""Plans as plain values, so that a store can say what a run was to compute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from entbench._base import Reference, ReferenceCheck, SourceFacts
+from entbench._records import Case, Cell, Scalar, Spec, Step
+
+if TYPE_CHECKING:
+    from entbench.runner._plan import Plan
+
+Row = dict[str, Any]
+_Made = TypeVar("_Made")
+
+_MOST_TRIALS = 1_000_000  # more than any run is planned with
+
+
+def plan_row(plan: Plan) -> Row:
+    """Return all of a suite's plan but its name and parameters.
+
+    Cells are told by groups of source, estimator, n and number of trials, in their order.
+    """
+    estimators: dict[Spec, int] = {}
+    groups: dict[tuple[int, int, int], int] = {}
+    numbers = {case.source: i for i, case in enumerate(plan.cases)}
+    for cell in plan.cells:
+        estimator = estimators.setdefault(cell.estimator, len(estimators))
+        group = numbers[cell.source], estimator, cell.n
+        groups[group] = groups.get(group, 0) + 1
+    return {
+        "cases": [_case_row(case) for case in plan.cases],
+        "estimators": [spec_row(spec) for spec in estimators],
+        "groups": [[*group, trials] for group, trials in groups.items()],
+        "checks": list(plan.suite.checks),
+        "figures": list(plan.suite.figures),
+        "tables": list(plan.suite.tables),
+        "notes": list(plan.notes),
+    }
+
+
+def planned_cases(row: Row) -> tuple[Case, ...]:
+    """Return the cases of a plan."""
+    with _reading():
+        return tuple(_case(case) for case in row["cases"])
+
+
+def planned_cells(row: Row, seed: int) -> list[Cell]:
+    """Return the cells of a plan, in their order."""
+    with _reading():
+        sources = [_spec(case["source"]) for case in row["cases"]]
+        estimators = [_spec(spec) for spec in row["estimators"]]
+        return [
+            Cell(sources[source], estimators[estimator], n, trial, seed)
+            for source, estimator, n, trials in map(_group, row["groups"])
+            for trial in range(trials)
+        ]
+
+
+def planned_names(row: Row) -> dict[str, tuple[str, ...]]:
+    """Return what a plan asks a report for, and its notes."""
+    names = ("checks", "figures", "tables", "notes")
+    with _reading():
+        return {name: tuple(map(_text, _list(row[name]))) for name in names}
+
+
+def steps_row(experiment: str, preset: str, steps: Sequence[Step]) -> Row:
+    """Return the plan of an experiment's steps, in their order."""
+    settings: dict[Spec, list[Row]] = {}
+    for step in steps:
+        settings.setdefault(step.experiment, []).append(dict(step.at))
+    return {
+        "experiment": experiment,
+        "preset": preset,
+        "settings": [[spec_row(spec), at] for spec, at in settings.items()],
+    }
+
+
+def planned_steps(row: Row) -> list[Step]:
+    """Return the steps of an experiment's plan, in their order."""
+    with _reading():
+        return [Step(_spec(spec), _scalars(at)) for spec, every in row["settings"] for at in every]
+
+
+def planned_text(row: Row, key: str) -> str:
+    """Return a text of a plan."""
+    with _reading():
+        return _text(row[key])
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say in one line that a plan is not as plans are made here."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"the plan of a run in the store cannot be read ({reason}).") from error
+
+
+def spec_row(spec: Spec) -> Row:
+    """Return a spec as plain values."""
+    return {**spec.identity, "label": spec.label, "plugin": spec.plugin}
+
+
+# A plan may be by anyone: of what is read here, each value is of its type or refused.
+
+
+def _spec(row: Mapping[str, Any]) -> Spec:
+    return _typed(Spec, {**row, "params": _scalars(row["params"])})
+
+
+def _scalars(row: Mapping[str, Any]) -> tuple[tuple[str, Scalar], ...]:
+    if not all(isinstance(value, Scalar) for value in row.values()):
+        raise TypeError(f"parameters must be plain values; got {row!r}")
+    return tuple(sorted(row.items()))
+
+
+def _group(group: Any) -> list[int]:
+    source, estimator, n, trials = group
+    if any(type(number) is not int or number < 0 for number in group) or trials > _MOST_TRIALS:
+        raise ValueError(f"no group of cells: {group!r}")
+    return [source, estimator, n, trials]
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list is needed; got {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is needed; got {value!r}")
+    return value
+
+
+def _typed(cls: type[_Made], row: Mapping[str, Any]) -> _Made:
+    """Return a row as what it is of, its values of the types that this says."""
+    known = get_type_hints(cls)
+    for name, value in row.items():
+        kind = known[name]
+        wanted = get_args(kind) if isinstance(kind, UnionType) else (get_origin(kind) or kind,)
+        given = int if type(value) is bool and bool not in wanted else type(value)
+        if given not in wanted and not (given is int and type(value) is int and float in wanted):
+            raise TypeError(f"`{name}` must be {kind}; got {value!r}")
+        if isinstance(value, float) and math.isnan(value):
+            raise ValueError(f"`{name}` must be a number; got {value!r}")
+    return cls(**row)
+
+
+def _case_row(case: Case) -> Row:
+    return {
+        "source": spec_row(case.source),
+        "reference": asdict(case.reference),
+        "facts": None if case.facts is None else asdict(case.facts),
+    }
+
+
+def _case(row: Row) -> Case:
+    reference = dict(row["reference"])
+    reference["checks"] = tuple(_typed(ReferenceCheck, check) for check in reference["checks"])
+    facts = None if row["facts"] is None else _typed(SourceFacts, row["facts"])
+    return Case(_spec(row["source"]), _typed(Reference, reference), facts)
