@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,10 @@ def check_folder(folder: Path) -> None:
     probe = folder / f".entbench-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
+        try:
+            probe.write_text("room for a line")  # an empty file fits on a full disk
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"output folder {folder} cannot be written: {error.strerror}.") from error
 
@@ -61,22 +64,34 @@ def _write_results(
         ("results.json", render(printout, "json")),
         *((f"{stem}.csv", text) for stem, text in tables),
     ]
-    written = []
-    for name, text in texts:
-        partial = folder / f".{name}.part"
-        partial.write_text(text, encoding="utf-8")
-        written.append(partial.replace(folder / name))
-    return written
+    return [_write(folder / name, partial(_save_text, text)) for name, text in texts]
+
+
+def _write(path: Path, save: Callable[[Path], object]) -> Path:
+    """Make a file, which is there whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        save(unfinished)
+        return unfinished.replace(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _save_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
-    written = []
-    for kind in ("png", "svg"):
-        path = folder / f"{_stem(name)}.{kind}"
-        partial = folder / f".{path.name}.part"
-        figure.savefig(partial, format=kind, dpi=160, metadata={"Title": f"entbench {name}"})
-        written.append(partial.replace(path))
-    return written
+    metadata = {"Title": f"entbench {name}"}
+    return [
+        _write(
+            folder / f"{_stem(name)}.{kind}",
+            partial(figure.savefig, format=kind, dpi=160, metadata=metadata),
+        )
+        for kind in ("png", "svg")
+    ]
 
 
 def _stem(name: str) -> str:

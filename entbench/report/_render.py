@@ -1,4 +1,4 @@
-"""One printout, four formats."""
+"""One printout, five formats."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-# all that a terminal may take for a command
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+from entbench._text import csv_field, escaped_json, printable
+from entbench.report._latex import to_latex
 
-Format = Literal["table", "json", "csv", "markdown"]
-FORMATS: tuple[Format, ...] = ("table", "json", "csv", "markdown")
+Format = Literal["table", "json", "csv", "markdown", "latex"]
+FORMATS: tuple[Format, ...] = ("table", "json", "csv", "markdown", "latex")
+
+# what Markdown, GitHub's too, may take for markup
+_MARKUP = re.compile(r"[\\`*_<&|~$]|\](?=[(\[:])")
+_BLOCK = re.compile(r"^(\d*)(?=[#>+=.)-])")  # at the beginning of a line
+_BACKSLASH = r"\\\g<0>"
 
 
 @dataclass(frozen=True)
@@ -117,23 +122,35 @@ def render(printout: Printout, format: Format, screen: Screen = PLAIN) -> str:  
     """Return the printout as text in one of the formats, ending in a newline."""
     match format:
         case "json":
-            return json.dumps(printout.data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+            return to_json(printout.data)
         case "csv":
             return to_csv(printout.records)
         case "markdown":
             return _markdown(printout)
+        case "latex":
+            return to_latex(printout)
         case "table":
             return _terminal(printout, screen)
 
 
 def to_csv(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return records as CSV with a header; None is an empty field, floats are exact."""
-    columns = list(dict.fromkeys(column for record in records for column in record))
+    """Return records as CSV with a header; None is an empty field, floats are exact.
+
+    Text is in one line, and with an apostrophe before it where a spreadsheet would run it.
+    """
+    rows = [{csv_field(k): csv_field(v) for k, v in record.items()} for record in records]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def to_json(data: Any, indent: int = 2) -> str:
+    """Return plain values as JSON; floats are exact."""
+    text = json.dumps(data, indent=indent, allow_nan=False, ensure_ascii=False)
+    return escaped_json(text) + "\n"
 
 
 def _markdown(printout: Printout) -> str:
@@ -144,12 +161,18 @@ def _markdown(printout: Printout) -> str:
         marks = [":--" if i < table.left else "--:" for i in range(len(table.headers))]
         lines = [table.headers, marks, *table.rows]
         blocks.append("\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines))
-    blocks += [f"- {_escaped(note)}" for note in printout.notes]
-    return "\n\n".join(blocks).replace("\n\n- ", "\n- ") + "\n"
+    if printout.notes:
+        blocks.append("\n".join(f"- {_opened(_escaped(note))}" for note in printout.notes))
+    return "\n\n".join(blocks) + "\n"
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _MARKUP.sub(_BACKSLASH, printable(text).strip())
+
+
+def _opened(text: str) -> str:
+    """Return the beginning of a block so that it is not taken for a heading, a list or a quote."""
+    return _BLOCK.sub(r"\1\\", text)
 
 
 def _terminal(printout: Printout, screen: Screen) -> str:
@@ -200,4 +223,4 @@ def _rich_table(table: Table) -> RichTable:
 
 def _text(text: str, style: str = "") -> Text:
     """Return text for a terminal, without the control characters that names may hold."""
-    return Text(_CONTROL.sub("?", text.replace("\n", " ")), style=style)
+    return Text(printable(text), style=style)

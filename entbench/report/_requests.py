@@ -11,6 +11,7 @@ from entbench.report._tables import TABLES
 # those of `entbench.report.figures`, which is slow to import
 FIGURE_NAMES = (
     "error-vs-n",
+    "error-vs-seconds",
     "estimate-vs-parameter",
     "integration-vs-n",
     "samples-vs-dimension",

@@ -13,6 +13,7 @@ from entbench.report._checks import CHECKS, Check, Status, run_check
 from entbench.report._format import finite_or_none, number, with_error
 from entbench.report._rates import RECALLED, Rate, rate_of
 from entbench.report._render import Printout, Table
+from entbench.report._requests import check_requests
 from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
 from entbench.report._tables import TABLES, Section
 from entbench.report._theorems import STANDARD, THEOREMS, RowBounds, bounds_for
@@ -74,12 +75,21 @@ class Summary:
 
 
 def summarise(run: SuiteRun) -> Summary:
-    """Return rows, bounds, slopes and checks of a run."""
+    """Return rows, bounds, slopes and checks of a run.
+
+    Raises
+    ------
+    ValueError
+        If the run asks for a check, a figure or a table that is not known here, as one from the
+        store of another version may.
+    """
+    check_requests(run.checks, run.figures, run.tables, run.params.get("error"))
     rows = rows_of(run)
     facts = {case.source: case.facts for case in run.cases}
+    settings = {case.source: _setting(case.source, run) for case in run.cases}
     curves: dict[str, list[Row]] = {}
     for row in rows:
-        curves.setdefault(f"{row.estimator.label}{_setting(row.source, run)}", []).append(row)
+        curves.setdefault(f"{row.estimator.label}{settings[row.source]}", []).append(row)
     slopes = {name: slope for name, curve in curves.items() if (slope := slope_of(curve))}
     theorems = _theorems(run)
     return Summary(

@@ -12,7 +12,8 @@ from entbench.report._capacity import Capacities, capacities_of
 from entbench.report._complexity import Needed, exponents, samples_needed, setting_labels
 from entbench.report._format import finite_or_none, number, with_error
 from entbench.report._integration import IntegrationError, integration_errors
-from entbench.report._leaderboard import standings
+from entbench.report._leaderboard import leaderboard
+from entbench.report._leaderboard_tables import leaderboard_records, leaderboard_tables
 from entbench.report._render import Table
 from entbench.report._statistics import Interval, Row, Slope
 from entbench.report._worst_case import UPPER, WorstCase, worst_cases
@@ -253,28 +254,8 @@ def _capacity_cells(each: Capacities) -> tuple[str, ...]:
 
 
 def _leaderboard(rows: Sequence[Row], run: SuiteRun) -> Section:
-    found = list(standings(rows))
-    records = [
-        vars(each) | {"ratio": finite_or_none(each.ratio), "worst": finite_or_none(each.worst)}
-        for each in found
-    ]
-    lines = [
-        (
-            f"{each.n}",
-            each.label,
-            f"{each.sources}/{each.of}",
-            number(each.ratio),
-            f"{each.wins}",
-            number(each.worst),
-            number(each.seconds),
-            each.worst_source,
-        )
-        for each in found
-    ]
-    headers = ("n", "estimator", "sources", "MAE/best", "wins", "worst", "seconds", "worst at")
-    title = "leaderboard: mean absolute error over the least at the source, geometric mean"
-    table = Table(headers, lines, title, left=2, aside=1, aside_title="hardest source for each")
-    return Section("leaderboard", [table], records)
+    board = leaderboard(run)
+    return Section("leaderboard", leaderboard_tables(board), leaderboard_records(board))
 
 
 def _facts(run: SuiteRun) -> dict[Any, Any]:

@@ -81,12 +81,17 @@ def bounds_for(row: Row, facts: SourceFacts | None, names: Iterable[str]) -> Row
 
 @lru_cache(maxsize=4096)
 def _bounds(names: tuple[str, ...], n: int, facts: SourceFacts) -> RowBounds:
-    found = {name: THEOREMS[name].bound(n, facts) for name in names}
+    found = {name: _bound(name, n, facts) for name in names}
     values = {name: value for name, value in found.items() if value is not None}
     length = range_of(facts)
     return RowBounds(
         values, frozenset(name for name, value in values.items() if _vacuous(name, value, length))
     )
+
+
+@lru_cache(maxsize=16384)
+def _bound(name: str, n: int, facts: SourceFacts) -> float | None:
+    return THEOREMS[name].bound(n, facts)
 
 
 def _vacuous(name: str, value: float, length: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import csv
 import json
 import math
@@ -73,6 +74,12 @@ SUITES = {
             { name = "bpsk", d = [2, 3, 5], sigma = [0.2, 0.3] },
             { name = "grid", d = [1, 2], k = 3, sigma = 0.2 },
         ]
+        """,
+    "error-vs-seconds": """
+        n = [10, 100]
+        estimators = ["sp", "kl", "kt-upper"]
+        tables = ["leaderboard"]
+        source = [{ name = "grid", d = [1, 2], k = 3, sigma = 0.3 }]
         """,
     "worst-error-vs-n": """
         n = [2, 10, 300]
@@ -322,7 +329,7 @@ def test_markdown_has_each_table_whole(summaries: dict[str, Summary], name: str)
     lines = [each for each in text.splitlines() if each.startswith("| ")]
     assert len(lines) == sum(2 + len(table.rows) for table in printout.tables)
     for table in printout.tables:
-        row = " | ".join(cell.replace("|", "\\|") for cell in table.rows[-1])
+        row = " | ".join(re.sub(r"[\\`*_<&|~$]", r"\\\g<0>", cell) for cell in table.rows[-1])
         assert f"| {row} |" in lines
 
 

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from entbench import _registry, run_suite
+from entbench._text import printable
 from entbench.report import (
     FIGURE_NAMES,
     Printout,
@@ -98,6 +102,138 @@ def test_markdown_is_a_table(summary: Summary) -> None:
     assert table[0].startswith("| estimator | n | bias | MAE |")
     assert "\\|bias\\| ≥" in table[0]
     assert {line.replace("\\|", "").count("|") for line in table[: 2 + len(summary.rows)]} == {11}
+
+
+# whatever a name, a message or a parameter may hold
+NASTY = [
+    "a|b \\| c\\",
+    "line\nbreak\r\x0b\u2028end",
+    "`code` ``more",
+    "<script>alert(1)</script> <!-- &amp; &lt;",
+    "**bold** _it_ __so__ ~~out~~ *",
+    "[link](http://x) ![i](y) [ref]: z [a][b]",
+    "$x^2$ $$ a$^$b",
+    "100 % of #3 & {x} ~ ^ _ \\ \\frac{1}{2}",
+    "[0.1, 0.2] <= -3.5 -- --- '' `` ,, \"q\" ?` >>",
+    "# no heading",
+    "1. no list",
+    "- no bullet",
+    "> no quote",
+    "*",
+]
+
+
+def nasty_printout() -> Printout:
+    rows = [(text, text, "0.1 ± 0.2") for text in NASTY]
+    table = Table(("name", NASTY[0], "MAE ≤"), rows, NASTY[3], left=2)
+    return Printout({}, [], [table, Table(("", ""), [("✓", "✗")])], NASTY, NASTY[4])
+
+
+def test_text_cannot_break_markdown() -> None:
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    tokens = reader.parse(render(nasty_printout(), "markdown"))
+    assert {token.type for token in tokens} == {
+        f"{name}_{end}"
+        for name in (
+            *("paragraph", "table", "thead", "tbody", "tr", "th", "td", "bullet_list", "list_item"),
+        )
+        for end in ("open", "close")
+    } | {"inline"}
+    said, marks = [], set()
+    for token in tokens:
+        if token.type == "inline":
+            children = token.children or []
+            said.append("".join(child.content for child in children))
+            marks |= {child.type for child in children} - {"text", "text_special"}
+    assert marks == {"strong_open", "strong_close", "em_open", "em_close"}
+    expected = [printable(text).strip() for text in NASTY]
+    cells = [cell for text in expected for cell in (text, text, "0.1 ± 0.2")]
+    head = [expected[4], expected[3], "name", expected[0], "MAE ≤"]
+    assert said == [*head, *cells, "", "", "✓", "✗", *expected]
+
+
+# what LaTeX shows for all that may stand in a cell; anything else is an error there, or unescaped
+SHOWN = {
+    r"\textbackslash{}": "\\",
+    r"\textasciicircum{}": "^",
+    r"\textasciitilde{}": "~",
+    r"\textasciigrave{}": "`",
+    "$-$": "-",
+    r"$\pm$": "±",
+    r"$\ge$": "≥",
+    r"$\le$": "≤",
+    r"$\times$": "✗",
+    r"$\checkmark$": "✓",
+    r"$\circ$": "○",
+    **{f"${sign}$": sign for sign in "<>|"},
+    **{f"\\{sign}": sign for sign in "{}$&#%_"},
+    **{f"{sign}{{}}": sign for sign in "-',"},
+    "{''}": "''",
+    "{}": "",
+}
+PIECE = re.compile("|".join([*map(re.escape, SHOWN), r"[^\\{}$&#%_^~\"<>|]"]))
+FLOAT = re.compile(
+    r"\\begin\{table\}\n\\centering\n(?:\\caption\{(.*)\}\n)?"
+    r"(\\resizebox\{\\textwidth\}\{!\}\{%\n)?\\begin\{tabular\}\{([lr]+)\}\n\\toprule\n"
+    r"((?:.*\n)*?)\\bottomrule\n\\end\{tabular\}\n(\}\n)?\\end\{table\}\n"
+)
+
+
+def shown(text: str) -> str:
+    """Return what LaTeX shows for a cell or a caption."""
+    pieces = PIECE.findall(text)
+    assert "".join(pieces) == text, f"not escaped: {text}"
+    return "".join(SHOWN.get(piece, piece) for piece in pieces).strip()
+
+
+def latex_tables(text: str) -> list[tuple[str | None, list[list[str]]]]:
+    """Return caption and cells of each table, having checked that all is closed in its place."""
+    body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("%"))
+    assert FLOAT.sub("", body) == ""
+    found = []
+    for caption, scaled, columns, inner, closed in FLOAT.findall(body):
+        assert bool(scaled) == bool(closed)
+        lines = [x for x in inner.splitlines() if x not in (r"\midrule", r"\addlinespace")]
+        assert all(line.endswith(r" \\") for line in lines)
+        rows = [re.split(r"(?<!\\)&", line.removesuffix(r" \\")) for line in lines]
+        assert {len(row) for row in rows} == {len(columns)}
+        cells = [[shown(cell) for cell in row] for row in rows]
+        found.append((shown(caption) if caption else None, cells))
+    return found
+
+
+def test_text_cannot_break_latex() -> None:
+    (caption, rows), (none, marks) = latex_tables(render(nasty_printout(), "latex"))
+
+    def seen(text: str) -> str:
+        text = printable(text).replace("<=", "≤").replace(">=", "≥")
+        return text.replace('"', "''").strip()
+
+    expected = [seen(text) for text in NASTY]
+    assert caption == expected[3]
+    assert rows == [["name", expected[0], "MAE ≤"], *([x, x, "0.1 ± 0.2"] for x in expected)]
+    assert (none, marks) == (None, [["✓", "✗"]])
+
+
+def test_latex_ligatures_and_optional_arguments_are_kept_from_text() -> None:
+    text = render(nasty_printout(), "latex")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    assert not re.search(r"--|''(?!\})|``|,,|<|>(?!\$)", body.replace("$<$", "").replace("$>$", ""))
+    for line, after in itertools.pairwise(body.splitlines()):
+        if line.endswith("\\\\") or line.startswith(("\\addlinespace", "\\midrule", "\\toprule")):
+            assert not after.startswith(("[", "*"))
+    comments = [line for line in text.splitlines() if line.startswith("%")]
+    assert len(comments) == 2 + len(NASTY)
+
+
+def test_latex_has_the_tables_of_a_run(summary: Summary) -> None:
+    printout = suite_printout(summary)
+    found = latex_tables(render(printout, "latex"))
+    assert [caption for caption, _ in found] == [
+        t.title.replace("<=", "≤") for t in printout.tables
+    ]
+    for (_, rows), table in zip(found, printout.tables, strict=True):
+        assert rows == [list(cells) for cells in (table.headers, *table.rows)]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 130])

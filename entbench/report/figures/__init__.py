@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from entbench.report.figures._debate import information_debate
 from entbench.report.figures._error_vs_n import error_vs_n
+from entbench.report.figures._error_vs_seconds import error_vs_seconds
 from entbench.report.figures._estimate_vs_parameter import estimate_vs_parameter
 from entbench.report.figures._few_points import single_neuron, two_neuron
 from entbench.report.figures._images import (
@@ -26,6 +27,7 @@ from entbench.report.figures._plane import (
 from entbench.report.figures._pruning import pruning_accuracy, pruning_planes
 from entbench.report.figures._samples_vs_dimension import samples_vs_dimension
 from entbench.report.figures._shift import information_under_shift, shift_bounds
+from entbench.report.figures._style import as_written
 from entbench.report.figures._worst_error_vs_n import worst_error_vs_n
 
 if TYPE_CHECKING:
@@ -35,29 +37,36 @@ if TYPE_CHECKING:
     from entbench.report._suite import Summary
 
 FIGURES: dict[str, Callable[[Summary], Figure]] = {
-    "error-vs-n": error_vs_n,
-    "estimate-vs-parameter": estimate_vs_parameter,
-    "integration-vs-n": integration_vs_n,
-    "samples-vs-dimension": samples_vs_dimension,
-    "worst-error-vs-n": worst_error_vs_n,
+    name: as_written(draw)
+    for name, draw in {
+        "error-vs-n": error_vs_n,
+        "error-vs-seconds": error_vs_seconds,
+        "estimate-vs-parameter": estimate_vs_parameter,
+        "integration-vs-n": integration_vs_n,
+        "samples-vs-dimension": samples_vs_dimension,
+        "worst-error-vs-n": worst_error_vs_n,
+    }.items()
 }
 
 EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = {
-    "binned-entropy": binned_entropy,
-    "clusters": clusters,
-    "cosine-similarity": cosine_similarity,
-    "errors-vs-epoch": errors_vs_epoch,
-    "information-debate": information_debate,
-    "information-plane": information_plane,
-    "information-under-shift": information_under_shift,
-    "information-vs-epoch": information_vs_epoch,
-    "pair-distances": pair_distances,
-    "plane-histograms": plane_histograms,
-    "plane-stopping": plane_stopping,
-    "plane-training": plane_training,
-    "pruning-accuracy": pruning_accuracy,
-    "pruning-planes": pruning_planes,
-    "shift-bounds": shift_bounds,
-    "single-neuron": single_neuron,
-    "two-neuron": two_neuron,
+    name: as_written(draw)
+    for name, draw in {
+        "binned-entropy": binned_entropy,
+        "clusters": clusters,
+        "cosine-similarity": cosine_similarity,
+        "errors-vs-epoch": errors_vs_epoch,
+        "information-debate": information_debate,
+        "information-plane": information_plane,
+        "information-under-shift": information_under_shift,
+        "information-vs-epoch": information_vs_epoch,
+        "pair-distances": pair_distances,
+        "plane-histograms": plane_histograms,
+        "plane-stopping": plane_stopping,
+        "plane-training": plane_training,
+        "pruning-accuracy": pruning_accuracy,
+        "pruning-planes": pruning_planes,
+        "shift-bounds": shift_bounds,
+        "single-neuron": single_neuron,
+        "two-neuron": two_neuron,
+    }.items()
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +15,10 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
     from numpy.typing import NDArray
+
+Drawn = TypeVar("Drawn")
 
 # Okabe and Ito's colours, ordered so that neighbours differ in lightness too, then two of Tol's, as
 # one suite has nine estimators; each with a marker:
@@ -34,6 +39,7 @@ GREY = "#555555"
 _PANEL_INCHES = 4.6
 _TITLE_LETTERS = 54
 _LEGEND_INCHES = 2.9
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def style_of(position: int) -> tuple[str, str]:
@@ -174,3 +180,32 @@ def add_legend(figure: Figure, grid: Any, title: str) -> None:
         title_fontsize="small",
         alignment="left",
     )
+
+
+def as_written(draw: Callable[[Drawn], Figure]) -> Callable[[Drawn], Figure]:
+    """Return the function with every text of its figures, but numbers at ticks, taken as it is.
+
+    Names come from users: a dollar sign in one is no formula, and a control character no glyph.
+    """
+
+    @wraps(draw)
+    def drawn(data: Drawn) -> Figure:
+        figure = draw(data)
+        for text in _texts(figure):
+            text.set_parse_math(False)
+            text.set_text(_CONTROL.sub("\ufffd", text.get_text()))
+        return figure
+
+    return drawn
+
+
+def _texts(figure: Figure) -> Iterator[Text]:
+    yield from figure.texts  # the figure's own title among them
+    legends = list(figure.legends)
+    for axes in figure.axes:
+        yield from (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+        yield from (getattr(axes, f"_{side}_title") for side in ("left", "right"))
+        own = axes.get_legend()
+        legends += [own] if own is not None else []
+    for legend in legends:
+        yield from (*legend.get_texts(), legend.get_title())

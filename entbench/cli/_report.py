@@ -1,0 +1,37 @@
+"""``entbench report``: a run as one file for a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", default="latest", metavar="[RUN]")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write, or folder.  [default: report-SUITE-ID.html in the current folder]",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="SQLite file of finished cells.  [default: in the user's data directory]",
+)
+def report(run: str, out: Path | None, store: Path | None) -> None:
+    """Write a run as one HTML file: tables, figures, checks, truth, and how to repeat it.
+
+    RUN is latest, a run's id or its beginning, a suite's name, v0.1.0, a store's file or FILE:RUN.
+    The file needs no network. It takes the place of an older report, and of no other file. Nothing
+    is computed.
+    """
+    from entbench.report.html import report_name, write_report
+    from entbench.runner import stored_run
+
+    found = stored_run(run, store)
+    path = out if out is not None else Path()
+    if path.is_dir():
+        path /= report_name(found)
+    click.echo(write_report(found, path))

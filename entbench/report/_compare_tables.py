@@ -1,0 +1,266 @@
+"""A comparison of two runs of a suite as tables, lines of CSV, JSON and notes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from entbench._records import ExperimentRun, RunInfo, SuiteRun
+from entbench.report._compare import FACTOR, FAMILY, Change, Comparison, Difference, On, Verdict
+from entbench.report._format import finite_or_none, number
+from entbench.report._render import Printout, Table
+
+_MAX_ROWS, _MAX_NOTES = 60, 5
+_HEADERS = ("estimator", "n", "MAE of A", "of B", "B - A (95 %)", "time B/A (95 %)", "verdict")
+_ASIDE = ("largest change", "stated error", "trials")
+_MARKS: dict[Verdict, str] = {"worse": "✗ worse", "better": "✓ better", "same": "", "unclear": ""}
+_TIME_MARKS: dict[Verdict, str] = {
+    "worse": "slower",
+    "better": "quicker",
+    "same": "",
+    "unclear": "",
+}
+
+
+def comparison_printout(found: Comparison, on: On = "accuracy") -> Printout:
+    """Return the printout of a comparison; `on` is what counts as a loss."""
+    if found.itself:
+        text = f"run {found.first.info.id} compared with itself: there is nothing to differ."
+        return Printout(comparison_data(found, on), _records(found), heading=text)
+    shown, more = _shown(found.changes)
+    return Printout(
+        data=comparison_data(found, on),
+        records=_records(found),
+        tables=list(_tables(shown)),
+        notes=[
+            *_notes(found, on),
+            *([f"and {more} more rows that are not told from chance"] * (more > 0)),
+        ],
+        heading=heading_of(found.first, found.second),
+    )
+
+
+def heading_of(first: SuiteRun | ExperimentRun, second: SuiteRun | ExperimentRun) -> str:
+    """Return a line that says what A and B are."""
+    named = [
+        f"{name}: run {run.info.id}, entbench {run.info.version}"
+        for name, run in (("A", first), ("B", second))
+    ]
+    if first.suite == second.suite:
+        return f"{first.suite}; {'; '.join(named)}"
+    return f"{named[0]}, {first.suite}; {named[1]}, {second.suite}"
+
+
+def _shown(changes: Sequence[Change]) -> tuple[list[Change], int]:
+    """Return the rows for people, and how many are left out beside those that are the same."""
+    telling = [change for change in changes if _verdict(change)]
+    changed = [change for change in changes if not _verdict(change) and not change.same]
+    room = max(0, _MAX_ROWS - len(telling))
+    chosen = {id(change) for change in (*telling, *changed[:room])}
+    return [c for c in changes if id(c) in chosen], len(changed[room:])
+
+
+def _tables(changes: Sequence[Change]) -> Iterator[Table]:
+    """Yield a table for each source, that with the worst row first."""
+    for source in dict.fromkeys(change.source for change in changes):
+        here = [change for change in changes if change.source == source]
+        table = Table(
+            (*_HEADERS, *_ASIDE),
+            [_cells(change) for change in here],
+            f"{source.label}: errors in nats",
+            gaps=False,
+            aside=3,
+            aside_title=f"{source.label}: changes of values from the same samples, in nats",
+        )
+        yield table if any(change.largest for change in here) else table.split()[0]
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    first, second = change.mae or (None, None)
+    ours, theirs = change.trials
+    return (
+        change.estimator.label,
+        f"{change.n}",
+        number(first),
+        number(second),
+        _signed(change.accuracy),
+        _ratio(change.seconds),
+        _verdict(change),
+        number(change.largest),
+        number(change.stated) if change.stated else "-",
+        f"{ours}" if ours == theirs else f"{ours}, {theirs}",
+    )
+
+
+def _verdict(change: Change) -> str:
+    failed = f"✗ {change.gained} failed" if change.gained else ""
+    mended = f"{change.mended} mended" if change.mended else ""
+    parts = (failed, mended, _MARKS[change.verdict], _TIME_MARKS[change.time_verdict])
+    return ", ".join(part for part in parts if part)
+
+
+def _signed(difference: Difference | None) -> str:
+    if difference is None:
+        return "-"
+    sign = "+" if difference.value > 0.0 else ""
+    half = _half(difference)
+    return f"{sign}{number(difference.value)}" + (f" ± {number(half)}" if half is not None else "")
+
+
+def _half(difference: Difference) -> float | None:
+    interval = difference.interval
+    return None if interval is None else 0.5 * (interval[1] - interval[0])
+
+
+def _ratio(difference: Difference | None) -> str:
+    if difference is None:
+        return "-"
+    interval = difference.interval
+    text = number(_exp(difference.value))
+    if interval is None:
+        return text
+    return f"{text} [{number(_exp(interval[0]))}, {number(_exp(interval[1]))}]"
+
+
+def _exp(log: float) -> float:
+    return math.exp(log) if log < 700.0 else math.inf
+
+
+def _notes(found: Comparison, on: On) -> Iterator[str]:
+    yield from _truth_notes(found)
+    yield from _loss_notes(found, on)
+    rows = len(found.changes)
+    same = sum(change.same for change in found.changes)
+    unclear = sum(change.verdict == "unclear" for change in found.changes)
+    better = sum(change.verdict == "better" for change in found.changes)
+    yield (
+        f"{rows} rows compared: {same} with every value the same to the bit, {better} better, "
+        f"{rows - same - unclear - better} worse, {unclear} not told from chance or from the "
+        "numerical error"
+    )
+    yield from _odds_and_ends(found)
+    yield from found.notes
+
+
+def _truth_notes(found: Comparison) -> Iterator[str]:
+    for truth in found.truths:
+        first, second = truth.first, truth.second
+        yield (
+            f"✗ THE TRUTH CHANGED: {truth.source.label}: {first.quantity} = {first.value:.10g} "
+            f"within {first.error:.1e} in A, {second.quantity} = {second.value:.10g} within "
+            f"{second.error:.1e} in B; each run's errors are against its own"
+        )
+
+
+def _loss_notes(found: Comparison, on: On) -> Iterator[str]:
+    lost = [change for change in found.changes if _counts(change, on)]
+    for change in lost[:_MAX_NOTES]:
+        where = f"{change.estimator.label} on {change.source.label}, n={change.n}"
+        if change.gained:
+            yield f"✗ {where}: {change.gained} cells failed in B alone: {change.message}"
+        elif change.verdict == "worse" and change.mae and on != "time":
+            yield f"✗ {where}: MAE {number(change.mae[0])} before, {number(change.mae[1])} now"
+        else:
+            yield f"✗ {where}: {_ratio(change.seconds)} times the seconds"
+    if len(lost) > _MAX_NOTES:
+        yield f"✗ and {len(lost) - _MAX_NOTES} more losses"
+    slower = sum(change.time_verdict == "worse" for change in found.changes)
+    if slower and on == "accuracy":
+        yield f"! {slower} rows are slower; it counts as a loss with --on time or --on both"
+
+
+def _counts(change: Change, on: On) -> bool:
+    error = on != "time" and change.verdict == "worse"
+    return bool(change.gained) or error or (on != "accuracy" and change.time_verdict == "worse")
+
+
+def _odds_and_ends(found: Comparison) -> Iterator[str]:
+    if any(not change.paired for change in found.changes):
+        rows = sum(not change.paired for change in found.changes)
+        yield f"! {rows} rows are of other samples in B: means are compared, not trials (Welch)"
+    if any(change.accuracy and change.accuracy.error is None for change in found.changes):
+        yield "! rows with one trial have no interval and no verdict"
+    for name, cells, run in (
+        ("A", found.only_first, found.first),
+        ("B", found.only_second, found.second),
+    ):
+        if cells:
+            yield f"{cells} cells are in {name} alone"
+        if run.missing:
+            yield f"! {run.missing} planned cells of {name} are not there: the run was cut short"
+    if any(change.time_verdict in ("worse", "better") for change in found.changes):
+        yield (
+            f"slower, quicker: by more than {100 * (FACTOR - 1):.0f} %; what else a machine does "
+            "shifts all trials of a run, which no interval shows"
+        )
+
+
+def comparison_data(found: Comparison, on: On = "accuracy") -> dict[str, Any]:
+    """Return the JSON object of a comparison."""
+    return {
+        "a": _run_data(found.first),
+        "b": _run_data(found.second),
+        "on": on,
+        "lost": found.lost(on),
+        "itself": found.itself,
+        "family_wise_error": FAMILY,
+        "rows": [_row_data(change) for change in found.changes],
+        "only_a": found.only_first,
+        "only_b": found.only_second,
+        "failures_gained": found.gained,
+        "truths_changed": [
+            {
+                "source": truth.source.label,
+                "a": truth.first.value,
+                "a_error": truth.first.error,
+                "b": truth.second.value,
+                "b_error": truth.second.error,
+            }
+            for truth in found.truths
+        ],
+        "notes": list(found.notes),
+    }
+
+
+def _run_data(run: SuiteRun) -> dict[str, Any]:
+    info: RunInfo = run.info
+    return {"suite": run.suite, "params": run.params, "missing": run.missing, **asdict(info)}
+
+
+def _row_data(change: Change) -> dict[str, Any]:
+    first, second = change.mae or (None, None)
+    error, times = change.accuracy, change.seconds
+    low, high = (error.interval if error else None) or (None, None)
+    slow, slower = (times.interval if times else None) or (None, None)
+    return {
+        "source": {"name": change.source.name, **dict(change.source.params)},
+        "estimator": change.estimator.label,
+        "n": change.n,
+        "paired": change.paired,
+        "trials_a": change.trials[0],
+        "trials_b": change.trials[1],
+        "mae_a": first,
+        "mae_b": second,
+        "change": error.value if error else None,
+        "change_low": low,
+        "change_high": high,
+        "p_value": error.chance() if error else None,
+        "verdict": change.verdict,
+        "seconds_ratio": finite_or_none(_exp(times.value)) if times else None,
+        "seconds_ratio_low": None if slow is None else finite_or_none(_exp(slow)),
+        "seconds_ratio_high": None if slower is None else finite_or_none(_exp(slower)),
+        "time_verdict": change.time_verdict,
+        "largest_value_change": change.largest,
+        "stated_error": change.stated,
+        "allowance": change.allowance,
+        "same_to_the_bit": change.same,
+        "failures_gained": change.gained,
+        "failures_mended": change.mended,
+        "message": change.message,
+    }
+
+
+def _records(found: Comparison) -> list[dict[str, Any]]:
+    return [{**_row_data(change), "source": change.source.label} for change in found.changes]

@@ -1,0 +1,115 @@
+"""Who ran against whom: estimators on a source at one n, with the trials that all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from entbench import _registry
+from entbench._records import Record, Spec, SuiteRun
+from entbench.report._ranks import LogMeans, log_means, resampling
+
+ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True)
+class Field:
+    """Estimators that ran on a source at one n without a failure.
+
+    Attributes
+    ----------
+    source : Spec
+        The source.
+    n, trials : int
+        Samples; trials that all of them have.
+    labels : tuple of str
+        The estimators.
+    errors, seconds : LogMeans
+        Of the absolute errors, an error below that of the reference counting as the reference's,
+        and of the times of a fit. Both from the same resampled trials.
+    """
+
+    source: Spec
+    n: int
+    trials: int
+    labels: tuple[str, ...]
+    errors: LogMeans
+    seconds: LogMeans
+
+    def only(self, labels: Sequence[str]) -> Field:
+        """Return the field without the others."""
+        chosen = [i for i, label in enumerate(self.labels) if label in labels]
+        names = tuple(self.labels[i] for i in chosen)
+        errors, seconds = self.errors.take(chosen), self.seconds.take(chosen)
+        return Field(self.source, self.n, self.trials, names, errors, seconds)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An estimator that failed on a source at one n, at some of its trials."""
+
+    source: Spec
+    n: int
+    label: str
+    failed: int
+    trials: int
+
+
+Trials = dict[int, Record]
+Groups = Mapping[tuple[Spec, int], Mapping[str, Trials]]
+
+
+def groups_of(run: SuiteRun) -> Groups:
+    """Return records by source and n, then by estimator, then by trial."""
+    groups: dict[tuple[Spec, int], dict[str, Trials]] = {}
+    for record in run.records:
+        cell = record.cell
+        here = groups.setdefault((cell.source, cell.n), {})
+        here.setdefault(cell.estimator.label, {})[cell.trial] = record
+    return groups
+
+
+def failures_of(groups: Groups) -> Iterator[Failure]:
+    """Yield who failed where."""
+    for (source, n), here in groups.items():
+        for label, trials in here.items():
+            failed = sum(not record.ok for record in trials.values())
+            if failed:
+                yield Failure(source, n, label, failed, len(trials))
+
+
+def fields_of(run: SuiteRun, groups: Groups) -> Iterator[Field]:
+    """Yield the field of each source and n on which some estimator did not fail."""
+    references = {case.source: case.reference for case in run.cases}
+    for (source, n), here in groups.items():
+        whole = {
+            label: trials for label, trials in here.items() if all(r.ok for r in trials.values())
+        }
+        # of a run cut short, some estimators have a trial more than others
+        common = sorted(set.intersection(*map(set, whole.values()))) if whole else []
+        if not common:
+            continue
+        values = np.array([[each[t].value for t in common] for each in whole.values()], np.float64)
+        seconds = np.array([[each[t].seconds for t in common] for each in whole.values()])
+        weights = resampling(len(common), {"source": source.identity, "n": n})
+        reference = references[source]
+        errors = log_means(np.abs(values - reference.value), weights, reference.error)
+        times = log_means(seconds, weights)
+        yield Field(source, n, len(common), tuple(whole), errors, times)
+
+
+def roles_of(run: SuiteRun) -> tuple[dict[str, str], list[str]]:
+    """Return what each estimator's value is meant to be, by label, and who is not known here.
+
+    Who is not known here (a plugin that is not loaded) counts as an estimate.
+    """
+    roles, unknown = {}, []
+    for spec in dict.fromkeys(record.cell.estimator for record in run.records):
+        try:
+            roles[spec.label] = str(_registry.estimators.load(spec.name).role)
+        except (ValueError, TypeError):
+            roles[spec.label] = ESTIMATE
+            unknown.append(spec.label)
+    return roles, list(dict.fromkeys(unknown))
