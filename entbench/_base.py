@@ -274,7 +274,7 @@ class SourceFacts:
     in_unit_cube : bool
         Whether S lies in [-1, 1]^dim with probability one.
     subgaussian_constant : float or None
-        K with E exp(a.(S - ES)) <= exp(K^2 |a|^2 / 2) for every a.
+        K with ``E exp(a.(S - ES)) <= exp(K^2 |a|^2 / 2)`` for every a.
     mutual_information : float or None
         I(S; S+Z) in nats.
     chi_square_information : float or None
@@ -284,7 +284,7 @@ class SourceFacts:
     decoding_error : float or None
         Where S has such values: a bound on the probability that the value nearest to S+Z is not S.
     second_moment : float or None
-        E |S|^2, not centred.
+        ``E |S|^2``, not centred.
     """
 
     dim: int

@@ -1,10 +1,17 @@
 """What the pages of docs/ show is run as printed, page by page, in its order.
 
-A block is run where its fence says so, Python and lines that call ``entbench`` alone in this very
-process, all else by bash: ``sh run`` (or ``sh run 1``, the exit code to expect),
-``python run``, ``python fill`` (the method `_estimate` of the plugin that was made last) and
-``python role`` (its line of that name). ``text same`` is what the command before it prints, number
-for number; a line ``...`` stands for any lines, and a line that ends so for any end.
+A block says by its fence what is done with it, and one that says nothing is a mistake:
+
+- ``sh run`` (or ``sh run 1``, the exit code to expect) and ``python run``: it is run. Python, and
+  lines that call ``entbench`` alone, in this very process, all else by bash.
+- ``sh dry-run``: its calls of ``entbench suite`` are run with ``--dry-run``.
+- ``python fill`` (the method `_estimate` of the plugin that was made last) and ``python role`` (its
+  line of that name) are put into a file.
+- ``text same`` is what the command before it prints, number for number; a line ``...`` stands for
+  any lines, and a line that ends so for any end.
+- ``sh no-run: WHY`` is left alone.
+
+The README has no such words, as it is the first page that people see: tests/test_readme.py runs it.
 """
 
 from __future__ import annotations
@@ -17,13 +24,18 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
 
+from entbench import _registry as registry
 from entbench.cli import main
+from entbench.runner import read_suite
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -32,12 +44,29 @@ RULE = set("─ ")
 PLAIN = re.compile(r"entbench [^$*?~|;&<>`\\{}()!\"']*")
 SECONDS = re.compile(r"\babout [\d.e+-]+|\b[\d.]+ s\b")
 FENCE = re.compile(
-    r"^```(\w+) (run|fill|role|same)(?: (\d))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"^```(\w+)(?: ([\w-]+)(?: (\d))?(?:: ([^\n]+))?)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
+MARKS = {
+    "sh": {"run", "dry-run", "no-run"},
+    "python": {"run", "fill", "role", "no-run"},
+    "text": {"same"},
+    "toml": {""},
+    **{name: set() for name in ("bash", "console", "shell", "py")},  # sh and python are the words
+}
 
 
-def blocks(page: Path) -> list[tuple[str, str, str, str]]:
-    return FENCE.findall(page.read_text(encoding="utf-8"))
+class Block(NamedTuple):
+    """A fenced block: its language, what is done with it, the exit code, why not, and the text."""
+
+    language: str
+    mark: str
+    code: str
+    why: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(*found) for found in FENCE.findall(page.read_text(encoding="utf-8"))]
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -85,7 +114,8 @@ def _in_a_shell(text: str) -> tuple[int, str, str]:
 
 def _in_python(text: str) -> tuple[int, str, str]:
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of too few samples, which is what is shown
         exec(compile(text, "block", "exec"), {"__name__": "__main__"})
     return 0, printed.getvalue(), ""
 
@@ -111,13 +141,15 @@ class Reader:
         self.folder = folder
         self.output = ""
 
-    def follow(self, language: str, what: str, code: str, text: str) -> None:
-        if what == "run":
-            self._run(language, int(code or 0), text)
-        elif what == "same":
-            assert prints(self.output, text), f"{text}\n{self.output}"
-        else:
-            self._edit(what, text)
+    def follow(self, block: Block) -> None:
+        if block.mark == "run":
+            self._run(block.language, int(block.code or 0), block.text)
+        elif block.mark == "dry-run":
+            self._run("sh", 0, block.text.replace("entbench suite", "entbench suite --dry-run"))
+        elif block.mark == "same":
+            assert prints(self.output, block.text), f"{block.text}\n{self.output}"
+        elif block.mark in ("fill", "role"):
+            self._edit(block.mark, block.text)
 
     def _run(self, language: str, code: int, text: str) -> None:
         run = _in_python if language == "python" else _in_a_shell
@@ -143,8 +175,8 @@ def test_page_does_what_it_says(
     # no digit depends on how many processes there are, and more of them take long to start
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     reader = Reader(tmp_path)
-    for block in blocks(page):
-        reader.follow(*block)
+    for block in dict.fromkeys(blocks(page)):
+        reader.follow(block)
 
 
 @pytest.mark.parametrize(
@@ -166,19 +198,86 @@ def test_a_block_that_is_not_what_is_printed_is_found(text: str, same: bool) -> 
     assert prints(output, text) == same
 
 
-def test_every_block_of_output_is_compared() -> None:
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        assert re.findall(r"^```text(?! same$)", text, re.MULTILINE) == [], page.name
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_every_block_says_what_is_done_with_it(page: Path) -> None:
+    wrong = [block for block in blocks(page) if block.mark not in MARKS.get(block.language, {""})]
+    assert wrong == []
+    fences = re.findall(r"^```\w", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(blocks(page)) == len(fences)
+    for block in blocks(page):
+        assert bool(block.why) == (block.mark == "no-run"), block
+        if block.language == "toml":
+            tomllib.loads(block.text)
+
+
+def test_every_block_of_the_readme_is_run_by_its_own_tests() -> None:
+    for block in blocks(ROOT / "README.md"):
+        assert block.language in ("sh", "python", "text")
+        if block.language == "sh":  # the second is what CI itself runs
+            starts = ("entbench ", "python3 -m venv")
+            assert [each for each in block.text.splitlines() if not each.startswith(starts)] == []
 
 
 def test_the_way_in_is_run_and_not_only_shown() -> None:
     page = ROOT / "docs" / "benchmark_your_own_estimator.md"
-    done = [(language, what) for language, what, _, _ in blocks(page)]
+    done = [(block.language, block.mark) for block in blocks(page)]
     assert done.count(("sh", "run")) >= 8
     assert done.count(("python", "fill")) == 3
-    shown = re.findall(r"^```(?:sh|python)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    shown = [block.text for block in blocks(page) if block.mark == "no-run"]
     assert shown == ["pip install -e ./gauss-fit\n"]  # tests/cli/test_new.py installs a plugin
+
+
+def sections(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of every section."""
+    _, *found = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for section in found:
+        heading, _, text = section.partition("\n")
+        yield heading, text
+
+
+def test_every_estimator_is_explained_and_its_failure_is_measured() -> None:
+    explained: set[str] = set()
+    for heading, text in sections(ROOT / "docs" / "what_each_estimator_does.md"):
+        names = re.findall(r"`([\w-]+)`", heading)
+        explained |= set(names)
+        for name in names:
+            run = "".join(block.text for block in map(Block._make, FENCE.findall(text)))
+            assert f'"{name}"' in run or f"{name!r}" in run, name
+        assert not names or "```text same" in text, heading
+    built_in = [
+        name
+        for name in registry.estimators.names()
+        if registry.estimators.entry(name).provider == registry.BUILT_IN
+    ]
+    assert explained == set(built_in)
+
+
+def drawn_by(text: str) -> tuple[str, ...]:
+    """Return the figures that a call of ``entbench suite`` draws."""
+    first = shlex.split(text.splitlines()[-1])[2]
+    if first.endswith(".toml"):  # written above it
+        return tuple(tomllib.loads(text.split("END'\n")[1].split("END\n")[0])["figures"])
+    # a name, or a parameter of the suite that needs no name
+    file = read_suite("truncated-mixture" if "=" in first else first)
+    if file.is_experiment:
+        return tuple(registry.experiments.load(file.table["experiment"]).figures)
+    return tuple(file.table["figures"])
+
+
+def test_the_gallery_has_every_figure() -> None:
+    from entbench.report.figures import EXPERIMENT_FIGURES, FIGURES
+
+    page = ROOT / "docs" / "gallery.md"
+    shown = dict(sections(page))
+    assert set(shown) == {*FIGURES, *EXPERIMENT_FIGURES}
+    for name, text in shown.items():
+        (block,) = map(Block._make, FENCE.findall(text))
+        assert name in drawn_by(block.text), name
+        picture = page.parent / "gallery" / f"{name}.png"
+        assert f"![{name}](gallery/{name}.png)" in text
+        assert 2_000 < picture.stat().st_size <= 60_000
+        sentence = re.sub(r"^```.*?^```$|!\[.*", "", text, flags=re.DOTALL | re.MULTILINE)
+        assert len(sentence.split()) >= 8, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -2,9 +2,9 @@
 
 Each docstring says for which class of sources the result holds, where it comes from, and how
 certain it is. Bounds that exceed the floating range are inf; none is clipped. Throughout, n is the
-number of samples of S, `dim` its dimension, `sigma` the standard deviation of the noise (the beta
-of the papers), q the density of S+Z, qhat the equal-weight mixture over the samples, h_SP its
-entropy, and "the cube" the class of all S with values in [-1, 1]^dim.
+number of samples of S, `dim` its dimension (d where typeset), `sigma` the standard deviation of the
+noise (the beta of the papers), q the density of S+Z, qhat the equal-weight mixture over the
+samples, h_SP its entropy, and "the cube" the class of all S with values in [-1, 1]^dim.
 """
 
 from entbench.bounds._capacity import (

@@ -17,28 +17,40 @@ MAX_POINTS = 200
 
 
 def trivial_range(dim: int, sigma: float) -> float:
-    """Return the length of the range of h(S+Z) over all S in the cube [-1, 1]^dim, in nats.
+    r"""Return the length of the range of h(S+Z) over all S in the cube [-1, 1]^dim, in nats.
 
-    ``h(Z) <= h(S+Z) <= h(Z) + (dim/2) log(1 + 1/sigma^2)``: conditioning on S, and the largest
-    entropy under the power constraint E S_i^2 <= 1. A bound on an error above this length says
-    nothing that was not known before any sample was seen.
+    .. math::
+
+        \sup h(S+Z) - \inf h(S+Z) \leq \frac{d}{2} \log\left(1 + \frac{1}{\sigma^2}\right)
+
+    At least h(Z), conditioning on S; at most the largest entropy under the power constraint
+    E S_i^2 <= 1. A bound on an error above this length says nothing that was not known before any
+    sample was seen.
     """
     return power_limited_capacity(dim, sigma)
 
 
 def is_vacuous(bound: float, dim: int, sigma: float) -> bool:
-    """Return whether an upper bound on an error in nats exceeds `trivial_range`.
+    r"""Return whether an upper bound on an error in nats exceeds `trivial_range`.
 
-    Any guess inside the range of h(S+Z) is as good as such a bound, for S in the cube.
+    .. math::
+
+        b > \frac{d}{2} \log\left(1 + \frac{1}{\sigma^2}\right)
+
+    Any guess inside the range of h(S+Z) is as good as such a bound b, for S in the cube.
     """
     return check_not_negative("bound", bound) > trivial_range(dim, sigma)
 
 
 def power_limited_capacity(dim: int, sigma: float, power: float = 1.0) -> float:
-    """Return the largest I(S; S+Z) in nats over all S with ``E |S|^2 <= dim * power``.
+    r"""Return the largest I(S; S+Z) in nats over all S with ``E |S|^2 <= dim * power``.
 
-    ``(dim/2) log(1 + power/sigma^2)``, attained by S ~ N(0, power I). With power 1 it holds for
-    every S in the cube [-1, 1]^dim, and is `trivial_range`.
+    .. math::
+
+        I(S; S+Z) \leq \frac{d}{2} \log\left(1 + \frac{P}{\sigma^2}\right)
+
+    P is `power`; attained by S ~ N(0, P I). With power 1 it holds for every S in the cube
+    [-1, 1]^dim, and is `trivial_range`.
 
     Parameters
     ----------
@@ -65,10 +77,18 @@ def power_limited_capacity(dim: int, sigma: float, power: float = 1.0) -> float:
 
 
 def peak_limited_capacity_bounds(sigma: float) -> tuple[float, float]:
-    """Return bounds on the largest I(S; S+Z) per axis over all S in [-1, 1], in nats.
+    r"""Return bounds on the largest I(S; S+Z) per axis over all S in [-1, 1], in nats.
 
-    Lower: the best of k equally spaced points, and ``(1/2) log(1 + 2/(pi e sigma^2))`` for S
-    uniform on [-1, 1]. Upper: ``min((1/2) log(1 + 1/sigma^2), log(1 + sqrt(2/(pi e))/sigma))``.
+    .. math::
+
+        \max\left(\max_{k \geq 2} I_1(k),
+        \frac{1}{2} \log\left(1 + \frac{2}{\pi e \sigma^2}\right)\right)
+        \leq C \leq
+        \min\left(\frac{1}{2} \log\left(1 + \frac{1}{\sigma^2}\right),
+        \log\left(1 + \frac{\sqrt{2 / (\pi e)}}{\sigma}\right)\right)
+
+    I_1(k) is the information of k equally spaced points, `pam_information`; what stands beside it
+    is below that of S uniform on [-1, 1].
 
     Returns
     -------
@@ -95,12 +115,16 @@ def finest_grid(sigma: float) -> int:
 
 @lru_cache(maxsize=4096)
 def pam_information(k: int, sigma: float) -> float:
-    """Return I(S; S+Z) in nats of S uniform on `k` equally spaced points from -1 to 1.
+    r"""Return I(S; S+Z) in nats of S uniform on `k` equally spaced points from -1 to 1.
 
-    By quadrature, to about 1e-12: ``I = log k - H(S | S+Z)``, and with the points a distance
-    delta apart ``H(S | S+Z) = (1/k) sum_i E log sum_j exp((2 Z delta_ij - delta_ij^2) / (2
-    sigma^2))``, delta_ij the difference of points i and j. For k = 2 it is the information of
-    binary signalling over the Gaussian channel.
+    .. math::
+
+        I_1(k) = \log k - \frac{1}{k} \sum_{i=1}^{k} E \log \sum_{j=1}^{k}
+        \exp\left(\frac{2 Z \delta_{ij} - \delta_{ij}^2}{2 \sigma^2}\right)
+
+    The sum is H(S | S+Z), delta_ij the difference of points j and i, Z ~ N(0, sigma^2). By
+    quadrature, to about 1e-12. For k = 2 it is the information of binary signalling over the
+    Gaussian channel.
     """
     k = check_integer("k", k, minimum=1)
     sigma = check_positive("sigma", sigma)

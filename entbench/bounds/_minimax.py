@@ -25,11 +25,16 @@ _LOG_COUNTABLE = 34.0
 
 
 def minimax_risk_bound(n: int, dim: int, sigma: float) -> float:
-    """Return a lower bound on the largest ``E |h - estimate|`` in the cube, for every estimator.
+    r"""Return a lower bound on the largest ``E |h - estimate|`` in the cube, for every estimator.
 
-    ``max_{k, j} (1/2) [log(k^dim / j) - dim H(k)]_+ [1 - n (n - 1)/(2 j)]_+``: S uniform on the
-    grid of k^dim points, or on j of them chosen at random; ``H(k) = log k - I_1(k)`` is what the
-    noise hides of one of k equally spaced points from -1 to 1.
+    .. math::
+
+        \inf_{\hat h} \sup_S E |h - \hat h| \geq \max_{k \geq 2} \max_{j \geq 1} \frac{1}{2}
+        \left[\log \frac{k^d}{j} - d H(k)\right]_+ \left[1 - \frac{n (n - 1)}{2 j}\right]_+
+
+    S is uniform on the grid of k^dim points, or on j of them chosen at random;
+    ``H(k) = log k - I_1(k)`` is what the noise hides of one of k equally spaced points from -1 to 1
+    (`pam_information`).
 
     Parameters
     ----------
@@ -62,11 +67,16 @@ def minimax_risk_bound(n: int, dim: int, sigma: float) -> float:
 
 
 def two_point_risk_bound(n: int, dim: int, sigma: float, k: int, points: int) -> float:
-    """Return a lower bound on an estimator's larger risk on two laws that few samples leave alike.
+    r"""Return a lower bound on an estimator's larger risk on two laws that few samples leave alike.
 
-    ``(1/2) [log(k^dim / j) - dim H(k)]_+ [1 - n (n - 1)/(2 j)]_+``: S uniform on the grid of k^dim
-    points, ends included, or on `points` = j of them chosen at random, over whose choice the second
-    risk is a mean. `minimax_risk_bound` is its maximum over k and j.
+    .. math::
+
+        \frac{1}{2} \left[\log \frac{k^d}{j} - d H(k)\right]_+
+        \left[1 - \frac{n (n - 1)}{2 j}\right]_+
+
+    S is uniform on the grid of k^dim points, ends included, or on `points` = j of them chosen at
+    random, over whose choice the second risk is a mean. `minimax_risk_bound` is its maximum over k
+    and j, and says what H is.
 
     Parameters
     ----------
@@ -99,12 +109,16 @@ def two_point_risk_bound(n: int, dim: int, sigma: float, k: int, points: int) ->
 
 
 def theorem_2_exponent_bounds(sigma: float) -> tuple[float, float]:
-    """Return bounds on the exponent gamma of Theorem 2, in bits per axis.
+    r"""Return bounds on the exponent gamma of Theorem 2, in bits per axis.
 
-    For large dim and small eta, estimating h(S+Z) to eta nats for S in the cube takes a number of
-    samples of order ``2^{gamma dim} / ((eta + delta_1) dim)``, for any gamma below the capacity of
-    the peak-limited channel, ``max I(S; S+Z) / log 2`` over S in [-1, 1]. The capacity is bracketed
-    by `peak_limited_capacity_bounds`.
+    .. math::
+
+        n^*(\eta) = \Omega\left(\frac{2^{\gamma d}}{(\eta + \delta_1) d}\right),
+        \quad \gamma < \frac{C}{\log 2}
+
+    So many samples does it take, for large dim and small eta, to estimate h(S+Z) to eta nats for
+    every S in the cube; C is the capacity of the peak-limited channel, the largest I(S; S+Z) over S
+    in [-1, 1], bracketed by `peak_limited_capacity_bounds`.
 
     Returns
     -------
@@ -126,9 +140,14 @@ def theorem_2_exponent_bounds(sigma: float) -> tuple[float, float]:
 
 
 def theorem_3_gap(dim: int, sigma: float) -> float:
-    """Return delta_2 of Theorem 3: what the noise hides of S on the corners of the cube.
+    r"""Return delta_2 of Theorem 3: what the noise hides of S on the corners of the cube.
 
-    ``dim H_b(Q(1/sigma))``, a bound on ``H(S | S+Z)`` for any S on the 2^dim corners.
+    .. math::
+
+        \delta_2 = d H_b(Q(1/\sigma))
+
+    A bound on H(S | S+Z) for any S on the 2^dim corners; H_b is `binary_entropy`, Q the upper tail
+    of N(0, 1).
 
     Returns
     -------
@@ -153,10 +172,13 @@ def theorem_3_gap(dim: int, sigma: float) -> float:
 
 
 def theorem_3_log_rate(dim: int, sigma: float, eta: float) -> float:
-    """Return log of Theorem 3's order of the samples needed for an error of eta nats.
+    r"""Return log of Theorem 3's order of the samples needed for an error of eta nats.
 
-    ``log(2^dim / ((eta + delta_2) dim))``, delta_2 of `theorem_3_gap`, for S in the cube and any
-    estimator; sigma and eta small.
+    .. math::
+
+        \log n^*(\eta) \approx \log \frac{2^d}{(\eta + \delta_2) d}
+
+    delta_2 is `theorem_3_gap`; for S in the cube and any estimator, sigma and eta small.
 
     Returns
     -------

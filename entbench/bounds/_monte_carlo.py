@@ -13,9 +13,11 @@ from entbench.bounds._arguments import check_not_negative, check_setting
 
 
 def monte_carlo_mse_theorem_7(n: int, n_mc: int, dim: int, sigma: float) -> float:
-    """Return Theorem 7's bound on the squared error, centres in the cube [-1, 1]^dim.
+    r"""Return Theorem 7's bound on the squared error, centres in the cube [-1, 1]^dim.
 
-    ``2 dim (2 + sigma^2)/sigma^2 / (n n_mc)``.
+    .. math::
+
+        E (\hat h_{MC} - h_{SP})^2 \leq \frac{1}{n n_{MC}} \frac{2 d (2 + \sigma^2)}{\sigma^2}
 
     Returns
     -------
@@ -39,10 +41,15 @@ def monte_carlo_mse_theorem_7(n: int, n_mc: int, dim: int, sigma: float) -> floa
 def monte_carlo_mse_theorem_7_moment(
     n: int, n_mc: int, dim: int, sigma: float, second_moment: float
 ) -> float:
-    """Return Theorem 7's bound on the squared error, centres C with ``E |C|^2 = second_moment``.
+    r"""Return Theorem 7's bound on the squared error, centres C with ``E |C|^2 = second_moment``.
 
-    ``[9 dim sigma^2 + 8 (2 + sigma sqrt dim) M + 3 (11 sigma sqrt dim + 1) sqrt M]/sigma^2
-    / (n n_mc)``, M the second moment.
+    .. math::
+
+        E (\hat h_{MC} - h_{SP})^2 \leq \frac{1}{n n_{MC}}
+        \frac{9 d \sigma^2 + 8 (2 + \sigma \sqrt{d}) M + 3 (11 \sigma \sqrt{d} + 1) \sqrt{M}}
+        {\sigma^2}
+
+    M is the second moment.
 
     Returns
     -------
@@ -66,9 +73,11 @@ def monte_carlo_mse_theorem_7_moment(
 
 
 def monte_carlo_mse_bound(n: int, n_mc: int, dim: int) -> float:
-    """Return a bound on the squared error that holds for any centres and any noise level.
+    r"""Return a bound on the squared error that holds for any centres and any noise level.
 
-    ``dim / (n n_mc)``.
+    .. math::
+
+        E (\hat h_{MC} - h_{SP})^2 \leq \frac{d}{n n_{MC}}
 
     Returns
     -------
@@ -88,9 +97,14 @@ def monte_carlo_mse_bound(n: int, n_mc: int, dim: int) -> float:
 def monte_carlo_mse_control_variate(
     n: int, n_mc: int, dim: int, sigma: float, mmse: float | None = None
 ) -> float:
-    """Return a bound on the squared error where ``|Z|^2/(2 sigma^2)`` is a control variate.
+    r"""Return a bound on the squared error where ``|Z|^2/(2 sigma^2)`` is a control variate.
 
-    ``mmse(C | C+Z) / (sigma^2 n n_mc)``, at most ``dim / (n n_mc)``.
+    .. math::
+
+        E (\hat h_{MC} - h_{SP})^2 \leq \frac{\mathrm{mmse}(C | C+Z)}{\sigma^2 n n_{MC}}
+        \leq \frac{d}{n n_{MC}}
+
+    C is one of the centres at random.
 
     Parameters
     ----------

@@ -28,9 +28,14 @@ _AXIS_ERROR = 1e-11
 def plug_in_bias_bounds(
     n: int, mutual_information: float, chi_square_information: float
 ) -> tuple[float, float]:
-    """Return a lower and an upper bound on ``h - E h_SP``, for one source of any kind.
+    r"""Return a lower and an upper bound on ``h - E h_SP``, for one source of any kind.
 
-    ``max(0, I - log n) <= h(S+Z) - E h_SP <= min(I, log(1 + I_chi2/n))``, every n.
+    .. math::
+
+        \max(0, I - \log n) \leq h(S+Z) - E h_{SP}
+        \leq \min\left(I, \log\left(1 + \frac{I_{\chi^2}}{n}\right)\right)
+
+    For every n.
 
     Parameters
     ----------
@@ -60,9 +65,11 @@ def plug_in_bias_bounds(
 
 
 def cube_chi_square_information(dim: int, sigma: float) -> float:
-    """Return a bound on the chi-square information of S and S+Z, for every S in the cube.
+    r"""Return a bound on the chi-square information of S and S+Z, for every S in the cube.
 
-    ``I_chi2 <= (1 + sqrt(2/pi)/sigma)^dim - 1``, S in [-1, 1]^dim.
+    .. math::
+
+        I_{\chi^2}(S; S+Z) \leq \left(1 + \frac{\sqrt{2/\pi}}{\sigma}\right)^d - 1
 
     Returns
     -------
@@ -79,10 +86,14 @@ def cube_chi_square_information(dim: int, sigma: float) -> float:
 
 
 def cube_l1_bound(n: int, dim: int, sigma: float) -> float:
-    """Return a bound on ``E int |q - qhat|``, twice the total variation, for S in the cube.
+    r"""Return a bound on ``E int |q - qhat|``, twice the total variation, for S in the cube.
 
-    ``(1 + sqrt(2/pi)/sigma)^{dim/2} / sqrt n``, for every n; q is the density of S+Z, qhat the
-    mixture over n samples.
+    .. math::
+
+        E \int |q - \hat q| \leq
+        \left(1 + \frac{\sqrt{2/\pi}}{\sigma}\right)^{d/2} \frac{1}{\sqrt{n}}
+
+    For every n; q is the density of S+Z, qhat the mixture over n samples.
 
     Returns
     -------
@@ -98,10 +109,14 @@ def cube_l1_bound(n: int, dim: int, sigma: float) -> float:
 
 
 def cross_entropy_deviation(dim: int, sigma: float) -> float:
-    """Return a bound on the standard deviation of D(N(S, sigma^2 I) || q), S in the cube.
+    r"""Return a bound on the standard deviation of D(N(S, sigma^2 I) || q), S in the cube.
 
-    ``sqrt V <= min(2 dim/sigma^2, min_k [dim log k + 2 dim/(k sigma)^2])``, with ``sqrt 0.6`` for
-    ``dim log k`` where there are two cells. Divided by sqrt n it bounds
+    .. math::
+
+        \sqrt{V} \leq \min\left(\frac{2 d}{\sigma^2},
+        \min_{k \geq 2} \left[d \log k + \frac{2 d}{(k \sigma)^2}\right]\right)
+
+    With sqrt 0.6 for ``dim log k`` where there are two cells. Divided by sqrt n it bounds
     ``E |int (qhat - q) log q|``, the part of the plug-in's error that is not its bias.
 
     Returns
@@ -125,10 +140,14 @@ def cross_entropy_deviation(dim: int, sigma: float) -> float:
 
 
 def plug_in_risk_bound(n: int, dim: int, sigma: float) -> float:
-    """Return a bound on ``E |h - h_SP|`` that holds for every S in the cube [-1, 1]^dim, every n.
+    r"""Return a bound on ``E |h - h_SP|`` that holds for every S in the cube [-1, 1]^dim, every n.
 
-    ``sqrt(V/n) + log(1 + [(1 + sqrt(2/pi)/sigma)^dim - 1]/n)`` with
-    ``sqrt V <= min(2 dim/sigma^2, min_k [dim log k + 2 dim/(k sigma)^2])``.
+    .. math::
+
+        E |h - h_{SP}| \leq \sqrt{\frac{V}{n}} + \log\left(1 + \frac{1}{n}
+        \left[\left(1 + \frac{\sqrt{2/\pi}}{\sigma}\right)^d - 1\right]\right)
+
+    sqrt V by `cross_entropy_deviation`.
 
     Returns
     -------
@@ -146,11 +165,33 @@ def plug_in_risk_bound(n: int, dim: int, sigma: float) -> float:
 
 
 def plug_in_risk_theorem_4(n: int, dim: int, sigma: float) -> float:
-    """Return the bound of Theorem 4 on ``E |h - h_SP|``, S in the cube, proved for every n.
+    r"""Return the bound of Theorem 4 on ``E |h - h_SP|``, S in the cube, proved for every n.
 
-    ``min_r lambda a psi(D / (lambda a)) + 2 t(r)`` with ``lambda = (2 + 2r)^dim``,
-    ``a = (2 pi sigma^2)^{-dim/2}``, ``D = (4 pi sigma^2)^{-dim/4} sqrt(lambda/n)``,
-    ``psi(x) = -x log x`` up to 1/e and 1/e beyond, and the tail t(r) of the region [-1-r, 1+r]^dim.
+    .. math::
+
+        E |h - h_{SP}| \leq \min_{r > 0} \left[\lambda a \psi\left(\frac{D}{\lambda a}\right)
+        + 2 t\right]
+
+    with
+
+    .. math::
+
+        \lambda = (2 + 2 r)^d, \quad a = (2 \pi \sigma^2)^{-d/2}, \quad
+        D = (4 \pi \sigma^2)^{-d/4} \sqrt{\frac{\lambda}{n}}
+
+    and ``psi(x) = -x log x`` up to 1/e, 1/e beyond. The tail t of the region [-1-r, 1+r]^dim is
+
+    .. math::
+
+        t = \frac{d A + d (d - 1) B p}{2 \sigma^2}, \quad p = 2 Q(r/\sigma), \quad
+        B = 4 + 4 \sigma \sqrt{\frac{2}{\pi}} + \sigma^2
+
+    .. math::
+
+        A = 4 p + 8 \sigma \varphi(r/\sigma)
+        + \sigma^2 \left(p + \frac{2 r}{\sigma} \varphi(r/\sigma)\right)
+
+    with phi the density and Q the upper tail of N(0, 1).
 
     Returns
     -------
@@ -177,10 +218,15 @@ def plug_in_risk_theorem_4(n: int, dim: int, sigma: float) -> float:
 
 
 def worst_case_bias_bound(n: int, dim: int, sigma: float) -> float:
-    """Return a lower bound on the largest ``h - E h_SP`` among sources in the cube [-1, 1]^dim.
+    r"""Return a lower bound on the largest ``h - E h_SP`` among sources in the cube [-1, 1]^dim.
 
-    ``max_k dim I_1(k) - E H(Phat_n)``: S uniform on the grid of k^dim points, k per axis from -1 to
-    1; I_1(k) the information of one axis, H(Phat_n) the entropy of the counts of n samples.
+    .. math::
+
+        \sup_S (h - E h_{SP}) \geq \max_{k \geq 2} \left[d I_1(k) - E H_n(k^d)\right]
+
+    S is uniform on the grid of k^dim points, k per axis from -1 to 1; I_1(k) is the information of
+    one axis (`pam_information`), H_n(m) the entropy of the counts of n samples of m equally likely
+    values.
 
     Returns
     -------
@@ -223,11 +269,17 @@ def _log_theorem_4(r: float, n: int, dim: int, sigma: float) -> float:
 
 
 def uniform_values_bias_bound(n: int, mutual_information: float, log_values: float) -> float:
-    """Return a lower bound on the bias ``h - E h_SP`` for S uniform on finitely many values.
+    r"""Return a lower bound on the bias ``h - E h_SP`` for S uniform on finitely many values.
 
-    ``I(S; S+Z) - E H(counts of n draws)``: the information of the samples' own law is at most its
-    entropy. It is the step behind Theorem 6 without Fano's inequality, and sharper than
-    ``I - log n``.
+    .. math::
+
+        h - E h_{SP} \geq \max(0, I - E H_n(m)), \quad
+        E H_n(m) = \log n - \sum_{b=0}^{n-1} \binom{n-1}{b} m^{-b}
+        \left(1 - \frac{1}{m}\right)^{n-1-b} \log(1 + b)
+
+    H_n(m) is the entropy of the counts of n draws of m values, equally likely: the information of
+    the samples' own law is at most its entropy. It is the step behind Theorem 6 without Fano's
+    inequality, and sharper than ``I - log n``.
 
     Parameters
     ----------
@@ -257,10 +309,14 @@ def uniform_values_bias_bound(n: int, mutual_information: float, log_values: flo
 
 
 def count_entropy_deviation(n: int, log_values: float) -> float:
-    """Return about the standard deviation of the entropy of the counts of n samples.
+    r"""Return about the standard deviation of the entropy of the counts of n samples.
 
-    ``sqrt(m E r(c)^2) / n`` with c ~ Poisson(n/m) and r what a straight line through c leaves of
-    ``c log c``: counts are Poisson variables, but for their sum, which is n.
+    .. math::
+
+        \frac{1}{n} \sqrt{m \min_{a, b} E (c \log c - a - b c)^2}, \quad
+        c \sim \mathrm{Poisson}(n/m)
+
+    Counts are Poisson variables, but for their sum, which is n; hence less a straight line.
 
     Parameters
     ----------

@@ -19,12 +19,25 @@ _LOG_EPSILONS = np.linspace(math.log(1e-3), math.log(1e3), 40)
 def plug_in_risk_theorem_4_printed(
     n: int, dim: int, sigma: float, epsilon: float | None = None, tail: Tail = "2/n"
 ) -> float:
-    """Return Theorem 4's bound on ``E |h - h_SP|`` as printed, S in the cube [-1, 1]^dim.
+    r"""Return Theorem 4's bound on ``E |h - h_SP|`` as printed, S in the cube [-1, 1]^dim.
 
-    With ``r = sigma sqrt((2 + epsilon) log n)`` and ``lambda = (2 + 2r)^dim``:
-    ``(1/2) (4 pi sigma^2)^{-dim/4} log(n lambda / (pi sigma^2)^{dim/2}) sqrt(lambda/n)`` plus
-    a tail of ``sqrt M`` times a factor, where ``c = (dim/2) log(2 pi sigma^2) + dim/sigma^2`` and
-    ``M = c^2 + 2 c dim (1 + sigma^2)/sigma^2 + 8 dim (dim + 2 sigma^4 + dim sigma^4)/sigma^4``.
+    .. math::
+
+        \frac{1}{2 (4 \pi \sigma^2)^{d/4}}
+        \log\left(\frac{n \lambda}{(\pi \sigma^2)^{d/2}}\right)
+        \sqrt{\frac{\lambda}{n}} + \tau \sqrt{M}
+
+    with tau the tail's factor and
+
+    .. math::
+
+        r = \sigma \sqrt{(2 + \epsilon) \log n}, \quad \lambda = (2 + 2 r)^d, \quad
+        c = \frac{d}{2} \log(2 \pi \sigma^2) + \frac{d}{\sigma^2}
+
+    .. math::
+
+        M = c^2 + \frac{2 c d (1 + \sigma^2)}{\sigma^2}
+        + \frac{8 d (d + 2 \sigma^4 + d \sigma^4)}{\sigma^4}
 
     Parameters
     ----------
@@ -88,13 +101,25 @@ def plug_in_risk_theorem_5(
     K: float,
     with_e2: bool = True,
 ) -> float:
-    """Return Theorem 5's bound on ``E |h - h_SP|`` for S with subgaussian coordinates.
+    r"""Return Theorem 5's bound on ``E |h - h_SP|`` for S with subgaussian coordinates.
 
-    With ``r^2 = 2 e^2 (K + sigma)^2 log n / (e - 1)``, ``A = (dim/2) log(2 pi sigma^2)
-    + 2 dim K^2/sigma^2`` and ``M = A^2 + 2 A (sigma^2 dim + 2 dim K^2)/sigma^2
-    + 8 (16 dim^2 K^4 + sigma^4 dim (2 + dim))/sigma^4``:
-    ``(1/2) log(n (4 r^2/(pi sigma^2))^{dim/2}) (r^2/(pi sigma^2))^{dim/4} / sqrt n
-    + 2 sqrt(M e dim/n)``.
+    .. math::
+
+        \frac{1}{2} \log\left(n \left(\frac{4 r^2}{\pi \sigma^2}\right)^{d/2}\right)
+        \left(\frac{r^2}{\pi \sigma^2}\right)^{d/4} \frac{1}{\sqrt{n}}
+        + 2 \sqrt{\frac{M e d}{n}}
+
+    with
+
+    .. math::
+
+        r = \sqrt{\frac{2 e^2 (K + \sigma)^2 \log n}{e - 1}}, \quad
+        A = \frac{d}{2} \log(2 \pi \sigma^2) + \frac{2 d K^2}{\sigma^2}
+
+    .. math::
+
+        M = A^2 + \frac{2 A (\sigma^2 d + 2 d K^2)}{\sigma^2}
+        + \frac{8 (16 d^2 K^4 + \sigma^4 d (2 + d))}{\sigma^4}
 
     Parameters
     ----------

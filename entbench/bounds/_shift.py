@@ -16,7 +16,12 @@ from entbench.bounds._plug_in import plug_in_risk_bound
 
 
 def binary_entropy(p: float) -> float:
-    """Return ``H_b(p) = -p log p - (1 - p) log(1 - p)`` in nats."""
+    r"""Return the entropy of a coin that shows heads with probability p, in nats.
+
+    .. math::
+
+        H_b(p) = -p \log p - (1 - p) \log(1 - p)
+    """
     p = check_fraction("p", p)
     if p in (0.0, 1.0):
         return 0.0
@@ -24,9 +29,13 @@ def binary_entropy(p: float) -> float:
 
 
 def tv_shift_printed(distance: float, size: int) -> float:
-    """Return the total-variation bound on ``|I(X'; T) - I(X; T)|`` as printed.
+    r"""Return the total-variation bound on ``|I(X'; T) - I(X; T)|`` as printed.
 
-    ``t log(N - 1) + H_b(t)`` at ``t = TV(P_X, P_X')`` exactly.
+    .. math::
+
+        |I(X'; T) - I(X; T)| \leq t \log(N - 1) + H_b(t)
+
+    At ``t = TV(P_X, P_X')`` exactly; H_b is `binary_entropy`.
 
     Parameters
     ----------
@@ -57,9 +66,13 @@ def tv_shift_printed(distance: float, size: int) -> float:
 
 
 def kl_shift_printed(divergence: float, size: int) -> float:
-    """Return the KL bound on ``|I(X'; T) - I(X; T)|`` as printed.
+    r"""Return the KL bound on ``|I(X'; T) - I(X; T)|`` as printed.
 
-    ``tv_shift_printed(sqrt(divergence/2), size)``.
+    .. math::
+
+        |I(X'; T) - I(X; T)| \leq t \log(N - 1) + H_b(t), \quad t = \sqrt{\frac{D}{2}}
+
+    D is `divergence`: `tv_shift_printed` by Pinsker's inequality.
 
     Parameters
     ----------
@@ -91,9 +104,14 @@ def kl_shift_printed(divergence: float, size: int) -> float:
 def tv_shift_bound(
     distance: float, size: int | None = None, capacity: float | None = None
 ) -> float:
-    """Return a bound on ``|I(X'; T) - I(X; T)|`` if ``TV(P_X, P_X')`` is at most `distance`.
+    r"""Return a bound on ``|I(X'; T) - I(X; T)|`` if ``TV(P_X, P_X')`` is at most `distance`.
 
-    ``t C + H_b(t)``, ``C = min(log(N - 1), capacity)``, ``t = min(distance, 1/(1 + e^{-C}))``.
+    .. math::
+
+        |I(X'; T) - I(X; T)| \leq t C + H_b(t), \quad C = \min(\log(N - 1), c), \quad
+        t = \min\left(\delta, \frac{1}{1 + e^{-C}}\right)
+
+    delta is `distance`, c is `capacity`, H_b is `binary_entropy`.
 
     Parameters
     ----------
@@ -133,9 +151,15 @@ def tv_shift_bound(
 def kl_shift_bound(
     divergence: float, size: int | None = None, capacity: float | None = None
 ) -> float:
-    """Return a bound on ``|I(X'; T) - I(X; T)|`` if ``D(P_X' || P_X)`` is at most `divergence`.
+    r"""Return a bound on ``|I(X'; T) - I(X; T)|`` if ``D(P_X' || P_X)`` is at most `divergence`.
 
-    `tv_shift_bound` at ``t = min(sqrt(divergence/2), sqrt(1 - e^{-divergence}))``.
+    `tv_shift_bound` at the distance
+
+    .. math::
+
+        \delta = \min\left(\sqrt{\frac{D}{2}}, \sqrt{1 - e^{-D}}\right)
+
+    D is `divergence`.
 
     Parameters
     ----------
@@ -166,9 +190,11 @@ def kl_shift_bound(
 
 
 def wasserstein_entropy_shift(distance: float, dim: int, sigma: float) -> float:
-    """Return a bound on ``|h(S'+Z) - h(S+Z)|`` for S, S' in the cube a distance W_1 apart.
+    r"""Return a bound on ``|h(S'+Z) - h(S+Z)|`` for S, S' in the cube a distance W_1 apart.
 
-    ``sqrt(dim) (2 + sigma)/sigma^2 W_1(P_S, P_S')``.
+    .. math::
+
+        |h(S'+Z) - h(S+Z)| \leq \frac{\sqrt{d} (2 + \sigma)}{\sigma^2} W_1(P_S, P_{S'})
 
     Returns
     -------
@@ -187,10 +213,13 @@ def wasserstein_entropy_shift(distance: float, dim: int, sigma: float) -> float:
 def wasserstein_shift_bound(
     distance: float, dim: int, sigma: float, lipschitz: float, first_layer: bool = False
 ) -> float:
-    """Return a bound on ``|I(X'; T) - I(X; T)|`` for T = S + Z, S in the cube given X.
+    r"""Return a bound on ``|I(X'; T) - I(X; T)|`` for T = S + Z, S in the cube given X.
 
-    ``2 sqrt(dim) (2 + sigma)/sigma^2 L W_1(P_X, P_X')``; for the first layer, where
-    ``h(T | X) = h(Z)``, half of it.
+    .. math::
+
+        |I(X'; T) - I(X; T)| \leq \frac{2 \sqrt{d} (2 + \sigma)}{\sigma^2} L W_1(P_X, P_{X'})
+
+    For the first layer, where ``h(T | X) = h(Z)``, half of it.
 
     Parameters
     ----------
@@ -201,7 +230,7 @@ def wasserstein_shift_bound(
     sigma : float
         Standard deviation of the noise.
     lipschitz : float
-        L: the law of S given X = x moves by at most L |x - x'| in W_1.
+        L: the law of S given X = x moves by at most ``L |x - x'|`` in W_1.
     first_layer : bool
         Whether S is a function of X.
 
@@ -228,9 +257,12 @@ def information_risk_bound(
     first_layer: bool = False,
     fixed_inputs: bool = False,
 ) -> float:
-    """Return Guarantee 3: a bound on ``E |I(X; T) - I_SP|``, T = S + Z, S in the cube.
+    r"""Return Guarantee 3: a bound on ``E |I(X; T) - I_SP|``, T = S + Z, S in the cube.
 
-    ``2 Delta + dim log(1 + 1/sigma^2) / (4 sqrt n)``.
+    .. math::
+
+        E |I(X; T) - I_{SP}| \leq 2 \Delta
+        + \frac{d}{4 \sqrt{n}} \log\left(1 + \frac{1}{\sigma^2}\right)
 
     Parameters
     ----------

@@ -24,7 +24,13 @@ from entbench.bounds._arguments import (
 def cube_subgaussian_constant(
     dim: int, sense: Literal["vector", "product", "moments"] = "vector"
 ) -> float:
-    """Return a subgaussian constant K that every S in the cube [-1, 1]^dim has.
+    r"""Return a subgaussian constant K that every S in the cube [-1, 1]^dim has.
+
+    .. math::
+
+        E \exp(a \cdot (S - E S)) \leq \exp\left(\frac{K^2 |a|^2}{2}\right), \quad K = \sqrt{d}
+
+    in the sense "vector"; in the others ``K = 1``.
 
     Parameters
     ----------
@@ -52,9 +58,14 @@ def cube_subgaussian_constant(
 
 
 def subgaussian_l1_bound(n: int, dim: int, sigma: float, K: float) -> float:
-    """Return a bound on ``E int |q - qhat|``, twice the total variation, for K-subgaussian S.
+    r"""Return a bound on ``E int |q - qhat|``, twice the total variation, for K-subgaussian S.
 
-    ``(1/sqrt 2 + K/sigma)^{dim/2} e^{3 dim/16} / sqrt n``, for every n.
+    .. math::
+
+        E \int |q - \hat q| \leq
+        \left(\frac{1}{\sqrt{2}} + \frac{K}{\sigma}\right)^{d/2} \frac{e^{3 d / 16}}{\sqrt{n}}
+
+    For every n.
 
     Returns
     -------
@@ -76,9 +87,14 @@ def subgaussian_l1_bound(n: int, dim: int, sigma: float, K: float) -> float:
 
 
 def subgaussian_wasserstein_bound(n: int, dim: int, sigma: float, K: float) -> float:
-    """Return a bound on ``E W_1(q, qhat)``, the 1-Wasserstein distance, for K-subgaussian S.
+    r"""Return a bound on ``E W_1(q, qhat)``, the 1-Wasserstein distance, for K-subgaussian S.
 
-    ``sigma sqrt(2 dim) (1/sqrt 2 + K/sigma)^{dim/2 + 1} e^{3 dim/16} / sqrt n``, for every n.
+    .. math::
+
+        E W_1(q, \hat q) \leq \sigma \sqrt{2 d}
+        \left(\frac{1}{\sqrt{2}} + \frac{K}{\sigma}\right)^{d/2 + 1} \frac{e^{3 d / 16}}{\sqrt{n}}
+
+    For every n.
 
     Returns
     -------
@@ -101,9 +117,11 @@ def subgaussian_wasserstein_bound(n: int, dim: int, sigma: float, K: float) -> f
 
 
 def subgaussian_chi_square_information(dim: int, sigma: float, K: float) -> float:
-    """Return a bound on the chi-square information of S and S+Z, for K-subgaussian S, K < sigma/2.
+    r"""Return a bound on the chi-square information of S and S+Z, for K-subgaussian S, K < sigma/2.
 
-    ``I_chi2 <= (1 - 4 K^2/sigma^2)^{-dim/2} - 1``.
+    .. math::
+
+        I_{\chi^2}(S; S+Z) \leq \left(1 - \frac{4 K^2}{\sigma^2}\right)^{-d/2} - 1
 
     Returns
     -------
@@ -128,9 +146,13 @@ def subgaussian_chi_square_information(dim: int, sigma: float, K: float) -> floa
 
 
 def gaussian_chi_square_information(dim: int, sigma: float, K: float) -> float:
-    """Return the chi-square information of S ~ N(0, K^2 I) and S+Z.
+    r"""Return the chi-square information of S ~ N(0, K^2 I) and S+Z.
 
-    ``I_chi2 = (1 + K^2/sigma^2)^dim - 1``, exact, for every K.
+    .. math::
+
+        I_{\chi^2}(S; S+Z) = \left(1 + \frac{K^2}{\sigma^2}\right)^d - 1
+
+    Exact, for every K.
 
     Returns
     -------
@@ -146,9 +168,13 @@ def gaussian_chi_square_information(dim: int, sigma: float, K: float) -> float:
 
 
 def smoothed_kl_bound(n: int, chi_square_information: float) -> float:
-    """Return a bound on ``E D(qhat || q) = h - E h_SP``, for any source.
+    r"""Return a bound on ``E D(qhat || q) = h - E h_SP``, for any source.
 
-    ``log(1 + I_chi2/n)``, for every n; of order 1/n if I_chi2 is finite.
+    .. math::
+
+        E D(\hat q \| q) \leq \log\left(1 + \frac{I_{\chi^2}}{n}\right)
+
+    For every n; of order 1/n if I_chi2 is finite.
 
     Returns
     -------
@@ -165,10 +191,14 @@ def smoothed_kl_bound(n: int, chi_square_information: float) -> float:
 
 
 def subgaussian_bias_bound(n: int, dim: int, sigma: float, K: float) -> float:
-    """Return a bound on ``E D(qhat || q) = h - E h_SP``, for K-subgaussian S with K < sigma/2.
+    r"""Return a bound on ``E D(qhat || q) = h - E h_SP``, for K-subgaussian S with K < sigma/2.
 
-    ``log(1 + [(1 - 4 K^2/sigma^2)^{-dim/2} - 1]/n)``: `smoothed_kl_bound` at
-    `subgaussian_chi_square_information`, finite where that overflows.
+    .. math::
+
+        E D(\hat q \| q) \leq \log\left(1 + \frac{1}{n}
+        \left[\left(1 - \frac{4 K^2}{\sigma^2}\right)^{-d/2} - 1\right]\right)
+
+    `smoothed_kl_bound` at `subgaussian_chi_square_information`, finite where that overflows.
 
     Returns
     -------
@@ -190,10 +220,13 @@ def subgaussian_bias_bound(n: int, dim: int, sigma: float, K: float) -> float:
 
 
 def subgaussian_risk_bound(n: int, dim: int, sigma: float, K: float) -> float:
-    """Return a bound on ``E |h - h_SP|`` for K-subgaussian S with mean 0, for every n.
+    r"""Return a bound on ``E |h - h_SP|`` for K-subgaussian S with mean 0, for every n.
 
-    ``{2 u^2 sqrt(dim (dim + 2)) + 5 dim K^2/sigma^2} u^{dim/2} e^{3 dim/16} / sqrt n``,
-    ``u = 1/sqrt 2 + K/sigma``.
+    .. math::
+
+        E |h - h_{SP}| \leq \left[2 u^2 \sqrt{d (d + 2)} + \frac{5 d K^2}{\sigma^2}\right]
+        u^{d/2} \frac{e^{3 d / 16}}{\sqrt{n}}, \quad
+        u = \frac{1}{\sqrt{2}} + \frac{K}{\sigma}
 
     Returns
     -------
@@ -217,9 +250,13 @@ def subgaussian_risk_bound(n: int, dim: int, sigma: float, K: float) -> float:
 
 
 def smoothed_wasserstein_2_exponent(sigma: float, K: float) -> float:
-    """Return alpha where ``W_2(q, qhat)`` is of order ``n^{-alpha}``, the worst K-subgaussian S.
+    r"""Return alpha where ``W_2(q, qhat)`` is of order ``n^{-alpha}``, the worst K-subgaussian S.
 
-    1/2 for K < sigma; ``(sigma^2 + K^2)^2 / (4 (sigma^4 + K^4))`` for K > sigma, dim = 1.
+    1/2 for K < sigma; for K > sigma and dim = 1
+
+    .. math::
+
+        \alpha = \frac{(\sigma^2 + K^2)^2}{4 (\sigma^4 + K^4)}
 
     Returns
     -------

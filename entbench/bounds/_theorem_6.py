@@ -22,9 +22,13 @@ _MOST_CELLS = 1e15
 
 
 def theorem_6_smallest_epsilon(dim: int, sigma: float, grid: Grid = "centres") -> float:
-    """Return the end of the range (smallest, 1] of Theorem 6's epsilon.
+    r"""Return the end of the range (smallest, 1] of Theorem 6's epsilon.
 
-    ``1 - (1 - 2 Q(1/(2 sigma)))^dim``, the chance to mistake one of 2^dim cell centres; with grid
+    .. math::
+
+        \epsilon_{min} = 1 - \left(1 - 2 Q\left(\frac{1}{2 \sigma}\right)\right)^d
+
+    The chance to mistake one of 2^dim cell centres, Q the upper tail of N(0, 1); with grid
     "end points" 1/sigma in place of 1/(2 sigma).
 
     Returns
@@ -43,10 +47,15 @@ def theorem_6_smallest_epsilon(dim: int, sigma: float, grid: Grid = "centres") -
 
 
 def theorem_6_cells(dim: int, sigma: float, epsilon: float, grid: Grid = "centres") -> int:
-    """Return k*, the most points per axis that are mistaken with probability at most epsilon.
+    r"""Return k*, the most points per axis that are mistaken with probability at most epsilon.
 
-    ``floor(1/(sigma Q^{-1}((1 - (1 - epsilon)^{1/dim})/2)))``, at least 2; with grid "end points"
-    one more.
+    .. math::
+
+        k_* = \left\lfloor
+        \frac{1}{\sigma Q^{-1}\left(\frac{1}{2} \left(1 - (1 - \epsilon)^{1/d}\right)\right)}
+        \right\rfloor
+
+    At least 2; with grid "end points" one more. Q is the upper tail of N(0, 1).
 
     Parameters
     ----------
@@ -85,9 +94,14 @@ def theorem_6_cells(dim: int, sigma: float, epsilon: float, grid: Grid = "centre
 def theorem_6_bias_bound(
     n: int, dim: int, sigma: float, epsilon: float | None = None, grid: Grid = "centres"
 ) -> float:
-    """Return a lower bound on the largest ``h - E h_SP`` among sources in the cube.
+    r"""Return a lower bound on the largest ``h - E h_SP`` among sources in the cube.
 
-    ``log(k*^{dim (1 - epsilon)} / n) - H_b(epsilon)``, k* as in `theorem_6_cells`.
+    .. math::
+
+        \sup_S (h - E h_{SP}) \geq \log\left(\frac{k_*^{d (1 - \epsilon)}}{n}\right)
+        - H_b(\epsilon)
+
+    k* is `theorem_6_cells`, H_b is `binary_entropy`.
 
     Parameters
     ----------
@@ -127,10 +141,14 @@ def theorem_6_bias_bound(
 
 
 def fano_bias_bound(n: int, log_values: float, decoding_error: float) -> float:
-    """Return a lower bound on ``h - E h_SP`` for S uniform on finitely many values.
+    r"""Return a lower bound on ``h - E h_SP`` for S uniform on finitely many values.
 
-    ``(1 - epsilon) log m - H_b(epsilon) - log n``: Theorem 6 for the source itself, epsilon the
-    probability that its m values are mistaken.
+    .. math::
+
+        h - E h_{SP} \geq (1 - \epsilon) \log m - H_b(\epsilon) - \log n
+
+    Theorem 6 for the source itself, epsilon the probability that its m values are mistaken; H_b is
+    `binary_entropy`.
 
     Parameters
     ----------
@@ -166,9 +184,13 @@ def fano_bias_bound(n: int, log_values: float, decoding_error: float) -> float:
 def theorem_6_log_samples(
     delta: float, dim: int, sigma: float, epsilon: float | None = None, grid: Grid = "centres"
 ) -> float:
-    """Return log of the n up to which some source in the cube has bias at least delta nats.
+    r"""Return log of the n up to which some source in the cube has bias at least delta nats.
 
-    ``dim (1 - epsilon) log k* - H_b(epsilon) - delta``; the number itself may overflow.
+    .. math::
+
+        \log n = d (1 - \epsilon) \log k_* - H_b(\epsilon) - \delta
+
+    The number itself may overflow. k* is `theorem_6_cells`, H_b is `binary_entropy`.
 
     Returns
     -------
@@ -189,10 +211,13 @@ def theorem_6_log_samples(
 
 
 def theorem_6_witness(k: int, grid: Grid = "centres") -> NDArray[np.float64]:
-    """Return the points of one axis of the source that Theorem 6 is proved with.
+    r"""Return the points of one axis of the source that Theorem 6 is proved with.
 
-    ``-1 + (2j - 1)/k``, j = 1..k, or k points from -1 to 1. The source is uniform on the product of
-    dim such axes.
+    .. math::
+
+        s_j = -1 + \frac{2 j - 1}{k}, \quad j = 1, \ldots, k
+
+    Or k points from -1 to 1, ends included. The source is uniform on the product of dim such axes.
 
     Returns
     -------

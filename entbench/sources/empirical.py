@@ -106,7 +106,7 @@ class Empirical(SampledSource):
         return verify_mixture(self._mixture, Asked(error, confidence, seed))
 
     def facts(self) -> SourceFacts:
-        """Return dimension, noise, whether in the cube, a subgaussian constant and E |S|^2."""
+        """Return dimension, noise, whether in the cube, a subgaussian constant and ``E |S|^2``."""
         inside = bool(np.abs(self.rows).max() <= 1.0)
         return SourceFacts(
             self.dim,

@@ -96,7 +96,7 @@ class RandomGaussianMixture(SampledSource):
         return verify_mixture(self._mixture, Asked(error, confidence, seed))
 
     def facts(self) -> SourceFacts:
-        """Return dimension, noise, a subgaussian constant and E |S|^2."""
+        """Return dimension, noise, a subgaussian constant and ``E |S|^2``."""
         centres, weights = self.components
         moment = weighted_sum(weights, (centres**2).sum(axis=1)) + self.d * self.scale * self.scale
         return SourceFacts(

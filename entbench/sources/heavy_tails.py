@@ -67,7 +67,7 @@ class LaplaceProduct(_HeavyTailed):
     sigma : float, default=0.5
         Standard deviation of the noise Z.
     scale : float, default=1.0
-        Mean of |S_1|; the variance is 2 scale^2. Within a factor 10^6 of `sigma`.
+        Mean of ``|S_1|``; the variance is 2 scale^2. Within a factor 10^6 of `sigma`.
 
     Notes
     -----

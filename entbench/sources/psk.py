@@ -39,7 +39,7 @@ class PSK(Source):
     S lies in the cube. It is subgaussian with K = 1 for k = 2 and ``K = sqrt(3)/2`` for k = 3
     (Hoeffding's lemma with the triangle's widest projection, valid but not the least); from k = 4
     on with ``K = 1/sqrt(2)``, its standard deviation in every direction. There
-    ``E exp(a.S) <= I_0(r) + 2 sum_m I_{mk}(r)``, r = |a|, is largest for k = 4, where it is
+    ``E exp(a.S) <= I_0(r) + 2 sum_m I_{mk}(r)``, ``r = |a|``, is largest for k = 4, where it is
     ``cosh(r/2)^2 <= exp(r^2/4)``.
 
     References

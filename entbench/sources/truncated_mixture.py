@@ -75,8 +75,9 @@ class TruncatedMixture(Source):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw `n` samples, shape (n, d): per axis, a random corner minus a half-normal inwards.
 
-        Truncation leaves each corner's axis the half-normal tau |N| given tau |N| <= 2, drawn by
-        inverting its distribution function from the upper tail, where double precision is fine.
+        Truncation leaves each corner's axis the half-normal ``tau |N|`` given ``tau |N| <= 2``,
+        drawn by inverting its distribution function from the upper tail, where double precision is
+        fine.
         """
         beyond = ndtr(-2.0 / self.tau)
         tail = beyond + (0.5 - beyond) * (1.0 - rng.random((n, self.d)))
