@@ -1,1 +1,1 @@
-"""asv benchmarks: time, memory and error of every built-in estimator, and the engine under them."""
+"""Scripts that measure and print; the asv benchmarks are in `benchmarks`."""

@@ -108,9 +108,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--pilot", type=int, default=PILOT)
     arguments = parser.parse_args()
-    print(
-        "source                   I_chi2 (pilot)   estimator     asked  n      found ± s.e.   ratio"
-    )
+    print("| source | I_chi2 (pilot) | estimator | asked | n | measured ± s.e. | ratio | seconds |")
+    print("| :-- | --: | :-- | --: | --: | --: | --: | :-- |")
     for source in SOURCES:
         for error in arguments.error or (0.1, 0.02):
             made, results = measure(
@@ -130,8 +129,8 @@ def _line(source: TruncatedMixture, made: Plan, found: Found, error: float) -> s
     if found.answer.seconds is not None:
         seconds += f", predicted {found.answer.seconds:.2g} s"
     return (
-        f"{label:24} {truth:7.1f} ({said:.1f})  {found.answer.name:12} {error:6g}  {n:6} "
-        f"{found.error:.4f} ± {found.standard_error:.4f}  {found.error / error:.2f}   {seconds}"
+        f"| {label} | {truth:.1f} ({said:.1f}) | `{found.answer.name}` | {error:g} | {n} | "
+        f"{found.error:.4f} ± {found.standard_error:.4f} | {found.error / error:.2f} | {seconds} |"
     )
 
 

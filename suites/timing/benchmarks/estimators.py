@@ -52,10 +52,16 @@ class _OnExactSource:
 
 
 class Fit(_OnExactSource):
-    """Seconds and peak memory of one fit."""
+    """Seconds of one fit."""
 
     def time_fit(self, name: str, n: int, d: int) -> None:
         self.estimator.fit(*self.samples)
+
+
+class Memory(_OnExactSource):
+    """Peak memory of the process of one fit, its packages included."""
+
+    params = (NAMES, [10_000], DIMENSIONS)
 
     def peakmem_fit(self, name: str, n: int, d: int) -> None:
         self.estimator.fit(*self.samples)
