@@ -40,7 +40,7 @@ def test_help_shows_an_example_a_line(columns: int) -> None:
     lines = [line.strip() for line in shown.splitlines()]
     assert max(map(len, lines)) <= columns
     examples = [line for line in lines if line.startswith("entbench ")]
-    assert len(examples) == 10
+    assert len(examples) == 14
     assert examples[1] == "entbench suite d=5,10 n=1e2:1e4:log5  sweeps"
     for line in examples:  # what is done, and what for, one column each
         assert not line[38].isspace()
