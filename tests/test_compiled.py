@@ -62,8 +62,9 @@ def test_where_nothing_can_be_kept_all_is_compiled_anew() -> None:
             "    warnings.simplefilter('always')\n"
             "    from entbench import estimate_entropy\n"
             "    from entbench.neighbours import _walk\n"
-            "    value = estimate_entropy([[0.0], [1.0], [3.0]], 'kl', k=1, sigma=0.5, random_state=0).value\n"
-            "print(value, *(each.message for each in said), sep='\\n')",
+            "    X = [[0.0], [1.0], [3.0]]\n"
+            "    result = estimate_entropy(X, 'kl', k=1, sigma=0.5, random_state=0)\n"
+            "print(result.value, *(each.message for each in said), sep='\\n')",
         ],
         capture_output=True,
         text=True,

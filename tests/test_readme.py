@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from entbench import run_suite
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -55,13 +57,27 @@ def test_commands_are_there() -> None:
     assert len(commands()) >= 10
 
 
+def prepare(folder: Path) -> dict[str, str]:
+    """Put there what the commands speak of; return what stands for words in capitals."""
+    (folder / "mine.py").write_text(plugin())
+    np.save(folder / "samples.npy", np.random.default_rng(0).standard_normal((100, 2)))
+    params = {"d": 1, "sigma": 0.5, "n": [20, 40]}
+    runs = [
+        run_suite(params=params, estimators=["kl", "binning"], trials=3, jobs=1, store=store)
+        for store in (None, folder / "other.sqlite")
+    ]
+    second = run_suite(params=params, estimators=["kl", "binning"], trials=3, jobs=1, rerun="all")
+    return {"RUN_A": runs[0].info.id, "RUN_B": second.info.id}
+
+
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_understood(command: str, tmp_path: Path) -> None:
-    """Every command as printed; suites as a dry run, for time."""
-    (tmp_path / "mine.py").write_text(plugin())
-    np.save(tmp_path / "samples.npy", np.random.default_rng(0).standard_normal((100, 2)))
+    """Every command as printed; for time, suites as a dry run and the doctor without its test."""
+    for word, run in prepare(tmp_path).items():
+        command = command.replace(word, run)
     if command.startswith("entbench suite") and "--dry-run" not in command:
         command = command.replace("entbench suite", "entbench suite --dry-run")
+    command = command.replace("entbench doctor", "entbench doctor --quick")
     prefix = f"{shlex.quote(sys.executable)} -m "
     done = subprocess.run(
         prefix + command, shell=True, capture_output=True, text=True, cwd=tmp_path

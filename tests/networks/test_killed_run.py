@@ -111,8 +111,8 @@ def measured(folder: Path) -> dict[str, tuple[Any, ...]]:
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = connection.execute(
-            "SELECT key, experiment, experiment_version, experiment_origin, experiment_params, "
-            "step, status, message, result FROM measurements"
+            "SELECT key, name, version, origin, params, step, status, message, result "
+            "FROM measurements JOIN specs ON specs.id = measurements.experiment"
         ).fetchall()
     finally:
         connection.close()

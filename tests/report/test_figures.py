@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
