@@ -11,6 +11,7 @@ the start of the navigation to the end of the first sort of the table of errors.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import resource
 import statistics
@@ -82,7 +83,7 @@ def _case(i: int) -> Case:
     dim, sigma = i % 10 + 1, round(0.1 * (i // 10 + 1), 1)
     params = (("d", dim), ("sigma", sigma), ("tau", 0.02))
     label = f"truncated-mixture[{','.join(f'{k}={v}' for k, v in params)}]"
-    value = 0.5 * dim * float(np.log(2.0 * np.pi * np.e * sigma**2))
+    value = 0.5 * dim * math.log(2.0 * math.pi * math.e * sigma**2)
     again = (ReferenceCheck("a made-up second way", value, 0.0),)
     reference = Reference(value, 1e-12, "made up", again)
     source = Spec("truncated-mixture", "1", "entbench", params, label)
