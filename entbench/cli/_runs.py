@@ -94,18 +94,26 @@ def _runs_printout(path: Path, found: Sequence[tuple[StoredRun, int, int]]) -> P
         (
             str(each["run"]),
             str(each["suite"]),
-            _short(each["params"]),
             str(each["started"])[:16].replace("T", " "),
-            "done" if each["finished"] else "not finished",
+            "done" if each["finished"] else "unfinished",
             "?" if each["planned"] is None else str(each["planned"]),
             str(each["computed"]),
             str(each["failed"]),
             str(each["version"]),
+            _short(each["params"]),
         )
         for each in records
     ]
-    headers = ("run", "suite", "parameters", "started (UTC)", "", "cells", "computed", "failed")
-    table = Table((*headers, "version"), rows, left=5, gaps=False)
+    headers = ("run", "suite", "started (UTC)", "", "cells", "new", "failed", "version")
+    table = Table(
+        (*headers, "parameters"),
+        rows,
+        left=4,
+        gaps=False,
+        aside=1,
+        aside_title="what they were run with",
+        key=1,
+    )
     heading = f"{len(records)} run{'s' if len(records) != 1 else ''} in {path}"
     return Printout(
         {"store": str(path), "runs": records}, records, [table] if rows else [], (), heading

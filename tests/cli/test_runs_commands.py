@@ -59,7 +59,7 @@ def test_show_of_a_run_cut_short(in_process: InProcess, printed: str, tmp_path: 
     shown = in_process("show")
     assert shown.exit_code == 1
     assert "not finished; 2 cells are missing" in shown.stderr
-    assert "not finished" in in_process("runs").stdout
+    assert "unfinished" in in_process("runs").stdout
 
 
 def test_runs_lists_what_was_run(in_process: InProcess, printed: str) -> None:
