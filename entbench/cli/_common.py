@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,6 +62,38 @@ plugin_option = click.option(
     metavar="FILE.py|MODULE",
     help="Load a file or module that registers estimators or sources. Repeatable.",
 )
+
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="SQLite file of finished cells.  [default: in the user's data directory]",
+)
+
+
+def _complete_runs(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from entbench.runner import Store, StoreError, default_path
+
+    try:
+        with Store(context.params.get("store") or default_path(), create=False) as store:
+            runs = store.runs()
+    except StoreError:
+        return []
+    ids = [CompletionItem(run.info.id, help=run.suite) for run in reversed(runs)]
+    return [item for item in ids if item.value.startswith(incomplete)]
+
+
+def run_argument(name: str = "run", required: bool = False) -> Any:
+    """Return the argument RUN, the latest by default."""
+    return click.argument(
+        name,
+        required=required,
+        default=None if required else "latest",
+        metavar=name.upper() if required else f"[{name.upper()}]",
+        shell_complete=_complete_runs,
+    )
 
 
 def load_plugins(plugins: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from entbench.cli._common import format_option, show
+from entbench.cli._common import format_option, run_argument, show, store_option
 
 if TYPE_CHECKING:
     from entbench._records import ExperimentRun, SuiteRun
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_a")
-@click.argument("run_b")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="SQLite file of finished cells, for a RUN that names none.  [default: the user's own]",
-)
+@run_argument("run_a", required=True)
+@run_argument("run_b", required=True)
+@store_option
 @click.option(
     "--on",
     type=click.Choice(["accuracy", "time", "both"]),

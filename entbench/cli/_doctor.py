@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _findings(store: Path, quick: bool) -> Iterator[Finding]:
     yield from findings_of("clock", lambda: _machine.find_clock(stores.past(store)))
     yield from findings_of("plugins", stores.find_plugins)
     for part, child in parts.items():
-        yield from findings_of("self-test", lambda: _self_tested(part, child))  # noqa: B023
+        yield from findings_of("self-test", partial(_self_tested, part, child))
     if not quick:
         yield from findings_of("speed", lambda: _self_tested("speed", _ask_self_test("speed")))
         yield from findings_of("speed", lambda: stores.find_speed(store))

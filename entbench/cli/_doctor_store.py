@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def find_plugins() -> Iterator[Finding]:
 
     for kind in ("estimators", "sources", "experiments", "suites"):
         registry: Registry = getattr(_registry, kind)
-        yield from findings_of("plugins", lambda: _find_names(kind, registry))  # noqa: B023
+        yield from findings_of("plugins", partial(_find_names, kind, registry))
 
 
 def _find_names(kind: str, registry: Registry) -> Iterator[Finding]:

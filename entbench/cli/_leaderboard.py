@@ -7,16 +7,19 @@ from pathlib import Path
 
 import click
 
-from entbench.cli._common import format_option, load_plugins, plugin_option, show
+from entbench.cli._common import (
+    format_option,
+    load_plugins,
+    plugin_option,
+    run_argument,
+    show,
+    store_option,
+)
 
 
 @click.command()
-@click.argument("run", default="latest")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="SQLite file of finished cells.  [default: in the user's data directory]",
-)
+@run_argument()
+@store_option
 @click.option("--n", type=int, help="Show this n alone.  [default: every n of the run]")
 @click.option(
     "--seconds",

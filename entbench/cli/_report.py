@@ -6,20 +6,18 @@ from pathlib import Path
 
 import click
 
+from entbench.cli._common import run_argument, store_option
+
 
 @click.command()
-@click.argument("run", default="latest", metavar="[RUN]")
+@run_argument()
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
     help="File to write, or folder.  [default: report-SUITE-ID.html in the current folder]",
 )
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="SQLite file of finished cells.  [default: in the user's data directory]",
-)
+@store_option
 def report(run: str, out: Path | None, store: Path | None) -> None:
     """Write a run as one HTML file: tables, figures, checks, truth, and how to repeat it.
 

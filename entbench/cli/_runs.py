@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from entbench.cli._common import format_option, load_plugins, plugin_option, say, show
+from entbench.cli._common import (
+    format_option,
+    load_plugins,
+    plugin_option,
+    run_argument,
+    say,
+    show,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from entbench._records import ExperimentRun, SuiteRun
@@ -18,37 +25,6 @@ if TYPE_CHECKING:
     from entbench.runner import StoredRun
 
 _LETTERS = 48
-
-store_option = click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="SQLite file of finished cells.  [default: in the user's data directory]",
-)
-
-
-def _complete_runs(
-    context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    from entbench.runner import Store, StoreError, default_path
-
-    try:
-        with Store(context.params.get("store") or default_path(), create=False) as store:
-            runs = store.runs()
-    except StoreError:
-        return []
-    ids = [CompletionItem(run.info.id, help=run.suite) for run in reversed(runs)]
-    return [item for item in ids if item.value.startswith(incomplete)]
-
-
-def run_argument(name: str = "run", required: bool = False) -> Any:
-    """Return the argument RUN, the latest by default."""
-    return click.argument(
-        name,
-        required=required,
-        default=None if required else "latest",
-        metavar=name.upper() if required else f"[{name.upper()}]",
-        shell_complete=_complete_runs,
-    )
 
 
 @click.command()
@@ -203,10 +179,10 @@ def about(run: SuiteRun | ExperimentRun) -> str:
     help="Default: by the ending of the file, or csv.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File.  [default: standard output]"
+    "-o", "--out", type=click.Path(path_type=Path), help="File.  [default: standard output]"
 )
 @store_option
-def export(run: str, format_: str | None, output: Path | None, store: Path | None) -> None:
+def export(run: str, format_: str | None, out: Path | None, store: Path | None) -> None:
     """Write every cell of a run: draws, estimate, truth, error, time, diagnostics.
 
     One line a cell (a step, for an experiment), in nats, with exact floats. RUN is as `entbench
@@ -215,14 +191,14 @@ def export(run: str, format_: str | None, output: Path | None, store: Path | Non
     from entbench.report import EXPORT_FORMATS, export_rows, export_text, write_export
     from entbench.runner import stored_run
 
-    chosen = format_ or (output.suffix.lstrip(".") if output is not None else "csv")
+    chosen = format_ or (out.suffix.lstrip(".") if out is not None else "csv")
     if chosen not in EXPORT_FORMATS:
-        raise ValueError(f"the format of {output} is not known: name it with --format.")
-    if output is None and chosen == "parquet":
+        raise ValueError(f"the format of {out} is not known: name it with --format.")
+    if out is None and chosen == "parquet":
         raise ValueError("Parquet goes to a file: name it with -o FILE.")
     rows = export_rows(stored_run(run, store))
-    if output is None:
-        click.echo(export_text(rows, chosen), nl=False)  # type: ignore[arg-type]
+    if out is None:
+        click.echo(export_text(rows, chosen), nl=False)
         return
-    write_export(rows, chosen, output)  # type: ignore[arg-type]
-    say(False, f"wrote {output}: {len(rows)} lines")
+    write_export(rows, chosen, out)
+    say(False, f"wrote {out}: {len(rows)} lines")

@@ -20,6 +20,7 @@ from entbench.cli._common import (
     plugin_option,
     say,
     show,
+    store_option,
 )
 from entbench.cli._data_files import data_options
 from entbench.cli._experiment import Options, run_experiment_suite
@@ -57,11 +58,7 @@ def _complete_tokens(
 @click.option("--trials", type=int, help="Independent draws for each n.")
 @click.option("--seed", type=int, help="Where the draws start from; the same seed, the same table.")
 @click.option("-j", "--jobs", type=int, help="Worker processes.  [default: all cores]")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="SQLite file of finished cells.  [default: in the user's data directory]",
-)
+@store_option
 @click.option(
     "--rerun",
     type=click.Choice(["missing", "failed", "all"]),

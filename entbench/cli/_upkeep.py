@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from entbench.cli._common import format_option, show
-from entbench.cli._runs import store_option
+from entbench.cli._common import format_option, show, store_option
 
 if TYPE_CHECKING:
     from entbench.report import Printout

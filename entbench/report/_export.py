@@ -6,13 +6,12 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from entbench._records import ExperimentRun, Measurement, Record, SuiteRun
 from entbench.report._render import to_csv, to_json
 
-ExportFormat = Literal["csv", "json", "parquet"]
-EXPORT_FORMATS: tuple[str, ...] = get_args(ExportFormat)
+EXPORT_FORMATS = ("csv", "json", "parquet")
 
 
 def export_rows(run: SuiteRun | ExperimentRun) -> list[dict[str, Any]]:
@@ -33,9 +32,9 @@ def export_rows(run: SuiteRun | ExperimentRun) -> list[dict[str, Any]]:
     return rows
 
 
-def write_export(rows: Sequence[Mapping[str, Any]], format: ExportFormat, path: Path) -> None:  # noqa: A002
-    """Write rows to a file, which is there whole or not at all."""
-    write = _WRITERS[format]
+def write_export(rows: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
+    """Write rows to a file of a kind, see `EXPORT_FORMATS`; it is there whole or not at all."""
+    write = _WRITERS[kind]
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(rows, partial)
@@ -46,9 +45,9 @@ def write_export(rows: Sequence[Mapping[str, Any]], format: ExportFormat, path: 
         partial.unlink(missing_ok=True)
 
 
-def export_text(rows: Sequence[Mapping[str, Any]], format: ExportFormat) -> str:  # noqa: A002
+def export_text(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     """Return rows as CSV or JSON."""
-    if format == "csv":
+    if kind == "csv":
         return to_csv(rows)
     return to_json(rows, indent=1)
 
@@ -98,9 +97,9 @@ def _step_row(run: ExperimentRun, found: Measurement) -> dict[str, Any]:
     }
 
 
-def _write_text(format: ExportFormat) -> Callable[[Sequence[Mapping[str, Any]], Path], None]:  # noqa: A002
+def _write_text(kind: str) -> Callable[[Sequence[Mapping[str, Any]], Path], None]:
     def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-        path.write_text(export_text(rows, format), encoding="utf-8")
+        path.write_text(export_text(rows, kind), encoding="utf-8")
 
     return write
 

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from entbench._records import Cell
@@ -52,14 +53,8 @@ def dask_executor(
 
 
 def _check_installed() -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import distributed  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "running on Dask needs the extra `dask`: pip install 'entbench[dask]'."
-        ) from error
+    if find_spec("distributed") is None:
+        raise ImportError("running on Dask needs the extra `dask`: pip install 'entbench[dask]'.")
 
 
 @contextmanager

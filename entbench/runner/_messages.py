@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from entbench._records import Cell, Measurement, Record, Spec, Step
+from entbench.runner._plan_rows import spec_row
 
 Row = dict[str, Any]
 Task = Cell | Step
@@ -21,10 +22,10 @@ def line_of(row: Row) -> bytes:
 def task_row(task: Task) -> Row:
     """Return a cell or a step as plain values."""
     if isinstance(task, Step):
-        return {"experiment": _spec_row(task.experiment), "at": task.at}
+        return {"experiment": spec_row(task.experiment), "at": task.at}
     return {
-        "source": _spec_row(task.source),
-        "estimator": _spec_row(task.estimator),
+        "source": spec_row(task.source),
+        "estimator": spec_row(task.estimator),
         "n": task.n,
         "trial": task.trial,
         "seed": task.seed,
@@ -68,19 +69,8 @@ def failure_of(task: Task, status: str, message: str, seconds: float = 0.0) -> O
     return Record(task, status, message, None, None, seconds)
 
 
-def _spec_row(spec: Spec) -> Row:
-    return {
-        "name": spec.name,
-        "version": spec.version,
-        "origin": spec.origin,
-        "params": spec.params,
-        "label": spec.label,
-        "plugin": spec.plugin,
-    }
-
-
 def _spec_of(row: Mapping[str, Any]) -> Spec:
-    return Spec(**{**row, "params": _pairs(row["params"])})
+    return Spec(**{**row, "params": tuple(row["params"].items())})
 
 
 def _pairs(pairs: Any) -> Any:

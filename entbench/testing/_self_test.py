@@ -32,6 +32,8 @@ from entbench.sources.truncated_mixture import TruncatedMixture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from entbench.mixture._sums import Method
+
     Array = NDArray[np.float64]
 
 KNOWN_SEEDS = range(1000, 1200)
@@ -183,13 +185,14 @@ def _find_kernel_sums() -> Iterator[Finding]:
     points = centres[:200] + sigma * rng.standard_normal((200, 3))
     mixture = GaussianMixture(centres, sigma)
     exact = _by_numpy(points, centres, sigma)
-    for what, tolerance, method in (
+    ways: tuple[tuple[str, float, Method], ...] = (
         ("dense, double", 1e-12, "dense"),
         ("dense, single", 1e-4, "dense"),
         ("pruned, double", 1e-9, "pruned"),
         ("pruned, single", 1e-4, "pruned"),
-    ):
-        found = mixture.evaluate(points, tolerance, method)  # type: ignore[arg-type]
+    )
+    for what, tolerance, method in ways:
+        found = mixture.evaluate(points, tolerance, method)
         off = float(np.abs(found.values - exact).max())
         text = f"off by {off:.0e} nats from numpy; {tolerance:.0e} allowed"
         yield _verdict(f"kernel sums, {what}", text, off <= tolerance)
