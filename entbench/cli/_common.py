@@ -87,13 +87,10 @@ def _complete_runs(
 
 def run_argument(name: str = "run", required: bool = False) -> Any:
     """Return the argument RUN, the latest by default."""
-    return click.argument(
-        name,
-        required=required,
-        default=None if required else "latest",
-        metavar=name.upper() if required else f"[{name.upper()}]",
-        shell_complete=_complete_runs,
-    )
+    # to click, a default of None is a value that stands in for a missing one
+    known: dict[str, Any] = {"required": True} if required else {"default": "latest"}
+    metavar = name.upper() if required else f"[{name.upper()}]"
+    return click.argument(name, metavar=metavar, shell_complete=_complete_runs, **known)
 
 
 def load_plugins(plugins: Sequence[str]) -> list[str]:

@@ -117,3 +117,13 @@ def test_mixed_kinds(stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -
     done = call("one", "other")
     assert done.exit_code == 2
     assert "of a suite of estimators and run exp of an experiment" in done.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("latest",)])
+def test_two_runs_are_asked_for(
+    in_process: Callable[..., Result], arguments: tuple[str, ...]
+) -> None:
+    done = in_process("compare", *arguments)
+    assert done.exit_code == 2
+    assert "Missing argument 'RUN_" in done.stderr
+    assert done.stderr.count("\n") == 1
