@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,9 +92,9 @@ def _runs_printout(path: Path, found: Sequence[tuple[StoredRun, int, int]]) -> P
         key=1,
     )
     heading = f"{len(records)} run{'s' if len(records) != 1 else ''} in {path}"
-    return Printout(
-        {"store": str(path), "runs": records}, records, [table] if rows else [], (), heading
-    )
+    data = {"store": str(path), "runs": records}
+    lines = [{**each, "params": json.dumps(each["params"])} for each in records]
+    return Printout(data, lines, [table] if rows else [], (), heading)
 
 
 def planned(run: StoredRun) -> int | None:

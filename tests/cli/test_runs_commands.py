@@ -68,6 +68,8 @@ def test_runs_lists_what_was_run(in_process: InProcess, printed: str) -> None:
     assert (first["suite"], first["planned"], first["computed"]) == ("truncated-mixture", 8, 8)
     assert first["command"].startswith("entbench suite d=1 sigma=0.5")
     assert second["suite"] == "mutual-information"
+    lines = list(csv.DictReader(io.StringIO(in_process("runs", "--format", "csv").stdout)))
+    assert json.loads(lines[0]["params"]) == first["params"]
     only = in_process("runs", "--suite", "truncated-mixture")
     assert first["run"] in only.stdout
     assert second["run"] not in only.stdout
