@@ -25,7 +25,7 @@ class JackknifeSamplePropagation(SamplePropagation):
     sigma : float
         Standard deviation of the noise Z, in the unit of the samples.
     tolerance : float, default=1e-3
-        Standard error of the integration to reach, in nats.
+        Numerical error of the integration to reach, in nats.
     max_draws : int, default=10_000_000
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
@@ -37,14 +37,14 @@ class JackknifeSamplePropagation(SamplePropagation):
         "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
         agree within the errors stated.
     verbose : bool, default=False
-        Report draws and standard error to standard error while integrating.
+        Report draws and numerical error to the standard error stream while integrating.
 
     Attributes
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
     standard_error_ : float
-        Standard error of the integration in nats.
+        Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.
 
@@ -76,7 +76,7 @@ class MillerMadowSamplePropagation(SamplePropagation):
     sigma : float
         Standard deviation of the noise Z, in the unit of the samples.
     tolerance : float, default=1e-3
-        Standard error of the integration to reach, in nats.
+        Numerical error of the integration to reach, in nats.
     max_draws : int, default=10_000_000
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
@@ -88,14 +88,14 @@ class MillerMadowSamplePropagation(SamplePropagation):
         "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
         agree within the errors stated.
     verbose : bool, default=False
-        Report draws and standard error to standard error while integrating.
+        Report draws and numerical error to the standard error stream while integrating.
 
     Attributes
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
     standard_error_ : float
-        Standard error of the integration in nats.
+        Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.
 
@@ -127,7 +127,7 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
     sigma : float
         Standard deviation of the noise Z, in the unit of the samples.
     tolerance : float, default=1e-2
-        Standard error of the integration to reach, in nats.
+        Numerical error of the integration to reach, in nats.
     max_draws : int, default=1_000_000
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
@@ -139,14 +139,14 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
         "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
         agree within the errors stated.
     verbose : bool, default=False
-        Report draws and standard error to standard error while integrating.
+        Report draws and numerical error to the standard error stream while integrating.
 
     Attributes
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
     standard_error_ : float
-        Standard error of the integration in nats.
+        Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.
 

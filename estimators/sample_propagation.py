@@ -28,7 +28,7 @@ class SamplePropagation(EntropyEstimator):
     """Differential entropy of S+Z by sample propagation (SP): that of the mixture on the samples.
 
     The estimate is ``h(Phat_n * N(0, sigma^2 I))``, Phat_n the empirical law of the samples of S,
-    integrated until its standard error meets `tolerance`: by quadrature in one and two dimensions,
+    integrated until its numerical error meets `tolerance`: by quadrature in one and two dimensions,
     by Monte Carlo in more.
 
     Parameters
@@ -36,7 +36,7 @@ class SamplePropagation(EntropyEstimator):
     sigma : float
         Standard deviation of the noise Z, in the unit of the samples.
     tolerance : float, default=1e-3
-        Standard error of the integration to reach, in nats.
+        Numerical error of the integration to reach, in nats.
     max_draws : int, default=10_000_000
         Most Monte-Carlo draws to spend; ``diagnostics_["converged"]`` says if they were enough.
     random_state : int, numpy.random.Generator or None, default=None
@@ -48,19 +48,22 @@ class SamplePropagation(EntropyEstimator):
         "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
         agree within the errors stated.
     verbose : bool, default=False
-        Report draws and standard error to standard error while integrating.
+        Report draws and numerical error to the standard error stream while integrating.
 
     Attributes
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
     standard_error_ : float
-        Standard error of the integration in nats. It does not contain the error of the plug-in.
+        Numerical error of the integration in nats. Where it converged, the value is off by more
+        than 1.96 times as much in at most 5 % of cases, and by more than 4.5 times as much in at
+        most 7e-6, whatever the samples. It does not contain the error of the plug-in.
     diagnostics_ : dict
         ``method``, ``n_draws`` and ``converged``; ``kernel_error``, a bound in nats of what
-        leaving out and rounding kernels did; ``bracket_low`` and ``bracket_high``, the plug-in and
-        the leave-one-out value from the same draws, whose means over samples enclose h(S+Z); and
-        ``n_eff``, how many of the samples the noise lets one tell apart.
+        leaving out and rounding kernels did, contained in the numerical error; ``bracket_low`` and
+        ``bracket_high``, the plug-in and the leave-one-out value from the same draws, whose means
+        over samples enclose h(S+Z); ``bracket_low_error`` and ``bracket_high_error``, their
+        numerical errors; and ``n_eff``, how many of the samples the noise lets one tell apart.
 
     Notes
     -----
@@ -85,7 +88,7 @@ class SamplePropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     _statistic: ClassVar[Statistic] = "plug-in"
 
     def __init__(
@@ -127,7 +130,7 @@ class SamplePropagation(EntropyEstimator):
         )
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = entropy.value
-        self.standard_error_ = entropy.standard_error
+        self.standard_error_ = entropy.numerical_error
         self.diagnostics_ = {
             "method": entropy.method,
             "n_draws": entropy.n_draws,
@@ -135,6 +138,8 @@ class SamplePropagation(EntropyEstimator):
             "kernel_error": entropy.kernel_error,
             "bracket_low": entropy.plug_in,
             "bracket_high": entropy.leave_one_out,
+            "bracket_low_error": entropy.plug_in_error,
+            "bracket_high_error": entropy.leave_one_out_error,
             "n_eff": entropy.effective_components,
         }
         if entropy.effective_components > 0.5 * mixture.n:
@@ -146,9 +151,9 @@ class SamplePropagation(EntropyEstimator):
             )
         return self
 
-    def _report(self, n_draws: int, standard_error: float) -> None:
+    def _report(self, n_draws: int, numerical_error: float) -> None:
         print(
-            f"{type(self).__name__}: {n_draws:,} draws, standard error {standard_error:.2g} nats "
+            f"{type(self).__name__}: {n_draws:,} draws, numerical error {numerical_error:.2g} nats "
             f"({self.tolerance:.2g} asked)",
             file=sys.stderr,
         )

@@ -5,16 +5,19 @@ Every sum of Gaussian kernels in entbench is done here; no estimator has a kerne
 
 from entbench.mixture._accelerator import find_accelerator
 from entbench.mixture._entropy import MixtureEntropy, Statistic, gaussian_entropy
+from entbench.mixture._integration import QUANTILE, error_of
 from entbench.mixture._mixture import GaussianMixture, LogDensity, Posterior
 from entbench.mixture._sums import Method
 
 __all__ = [
+    "QUANTILE",
     "GaussianMixture",
     "LogDensity",
     "Method",
     "MixtureEntropy",
     "Posterior",
     "Statistic",
+    "error_of",
     "find_accelerator",
     "gaussian_entropy",
 ]

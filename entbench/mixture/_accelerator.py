@@ -282,8 +282,8 @@ class _Blocks:
         shape = self.scaled(tree.nodes.shape[nodes])
         self.low, self.high = put(shape[:, LOW]), put(shape[:, HIGH])
         self.log_mass = put(_LN2 * tree.nodes.facts[nodes, LOG2_MASS])
-        self.coordinates = put(self.scaled(tree._centres[place].T.copy()))
-        weights = _LN2 * tree._log2_weights[place]
+        self.coordinates = put(self.scaled(tree.centres[place].T.copy()))
+        weights = _LN2 * tree.log2_weights[place]
         self.log_top = self.log_top_sample = float(weights.max())
         self.bias = self.rarity = put(np.where(real, self.log_top - weights, math.inf))
         self.copies: Tensor | None = None

@@ -45,7 +45,9 @@ class Plan(NamedTuple):
     per_unit : float
         Reciprocal of the unit in which the kernel is 2^(-squared distance).
     tolerance : float
-        Relative truncation error allowed; 0 sums every pair.
+        Relative truncation error allowed to nodes by their mass; 0 sums every pair.
+    own : float
+        Relative error allowed to each expansion of its own value.
     powers : bool
         Sum the terms' powers, and record the leaves visited.
     log2_copies : float
@@ -54,13 +56,17 @@ class Plan(NamedTuple):
     coarse : int
         Put one Gaussian with the moments of its centres in the place of every node that holds at
         most so many, and of every leaf: a likeness of the mixture, without a bound. 0 for none.
+    widest : float
+        Only where the squared radius is at most so many squared units.
     """
 
     per_unit: float
     tolerance: float
+    own: float
     powers: bool
     log2_copies: float
     coarse: int
+    widest: float = np.inf
 
 
 class Scratch(NamedTuple):

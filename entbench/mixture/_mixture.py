@@ -13,9 +13,9 @@ from entbench._compiled import threads_for
 from entbench._distinct import distinct_rows
 from entbench._validation import check_choice, check_jobs, check_positive, check_samples
 from entbench.mixture._accelerator import find_accelerator
-from entbench.mixture._entropy import MixtureEntropy, Statistic, mixture_entropy
-from entbench.mixture._integration import Progress
-from entbench.mixture._sums import KernelSums, LeftOut, Method, TreeSums
+from entbench.mixture._entropy import MixtureEntropy, Progress, Statistic, mixture_entropy
+from entbench.mixture._strata import draw_range
+from entbench.mixture._sums import KernelSums, LeftOut, Method, Rung, TreeSums
 from entbench.mixture._tree import Tree
 
 if TYPE_CHECKING:
@@ -245,11 +245,17 @@ class GaussianMixture:
         """
         return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress)
 
-    def likeness(
-        self, points: NDArray[np.float64], count: int
-    ) -> tuple[NDArray[np.float64], float]:
-        """Return log2 kernel sums of a coarse likeness of the mixture; see `TreeSums.likeness`."""
-        return self._tree_sums.likeness(points, count)
+    def draw_range(self, reach: float) -> tuple[float, float]:
+        """Return the range of ``log(q(T)/phi(Z))`` at a draw, in nats; see `_strata.draw_range`."""
+        return draw_range(self, reach)
+
+    def coarse(self, points: NDArray[np.float64], rung: Rung) -> tuple[NDArray[np.float64], float]:
+        """Return log2 kernel sums of a coarser density; see `TreeSums.coarse`."""
+        return self._tree_sums.coarse(points, rung)
+
+    def coarse_range(self, rung: Rung, reach: float) -> float:
+        """Return how far off they can be, in nats; see `TreeSums.coarse_range`."""
+        return self._tree_sums.coarse_range(rung, reach)
 
     def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the distinct centres, or those with weights, and their weights, which sum to 1."""
@@ -262,15 +268,21 @@ class GaussianMixture:
     def neighbours(self) -> NDArray[np.intp]:
         """Return the numbers of all components, neighbours side by side."""
         if self._distinct is None:
-            return self._tree.order
-        return np.argsort(self._tree.place[self._distinct[1]], kind="stable")
+            return self.tree.order
+        return np.argsort(self.tree.place[self._distinct[1]], kind="stable")
+
+    def copies(self) -> NDArray[np.int64]:
+        """Return how many components share each place, in the tree's order."""
+        if self.weights is not None or self._distinct is None:
+            return np.ones(self.n, dtype=np.int64)
+        return self._copies[self.tree.order].astype(np.int64)
 
     @cached_property
     def kernels(self) -> KernelSums:
         """What sums the kernels, on the device asked for."""
         if self._accelerator is None:
             return self._tree_sums
-        return self._accelerator(self._tree, self._samples_in_places)
+        return self._accelerator(self.tree, self._samples_in_places)
 
     def left_out(self, components: NDArray[np.intp]) -> LeftOut:
         """Return how to leave out these components, of equal weight or each in a place of its own.
@@ -281,12 +293,12 @@ class GaussianMixture:
             Their numbers.
         """
         if self._distinct is None:
-            return LeftOut(self._tree.place[components], np.full(len(components), np.inf))
+            return LeftOut(self.tree.place[components], np.full(len(components), np.inf))
         places = self._distinct[1][components]
         copies = self._copies[places]
         with np.errstate(divide="ignore"):
             more = -np.log2(1.0 - 1.0 / copies)
-        return LeftOut(self._tree.place[places], more)
+        return LeftOut(self.tree.place[places], more)
 
     @cached_property
     def _distinct(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
@@ -299,7 +311,8 @@ class GaussianMixture:
         return np.bincount(index, minlength=len(kept)).astype(np.float64)
 
     @cached_property
-    def _tree(self) -> Tree:
+    def tree(self) -> Tree:
+        """The places, sorted into boxes."""
         if self.weights is not None:
             return Tree(self.centres, self._log2_weights, self.sigma)
         if self._distinct is None:
@@ -309,7 +322,7 @@ class GaussianMixture:
 
     @cached_property
     def _tree_sums(self) -> TreeSums:
-        return TreeSums(self._tree, self._samples_in_places, threads_for(self.n_jobs))
+        return TreeSums(self.tree, self._samples_in_places, threads_for(self.n_jobs))
 
     @property
     def _samples_in_places(self) -> int:

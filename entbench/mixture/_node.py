@@ -30,6 +30,7 @@ from entbench.mixture._tree import (
     MASS,
     MIDDLE,
     NARROWING,
+    RADIUS,
     REMAINDER,
     RESIDUE,
     SKIP,
@@ -53,14 +54,19 @@ def _gap(query: Any, nodes: Any, node: int, per_unit: float) -> float:
     return gap
 
 
+@inlined
+def is_likeness(nodes: Any, node: int, plan: Any) -> Any:
+    """Tell whether one Gaussian stands for a node."""
+    leaf = nodes.links[node, SKIP] == node + 1
+    few = leaf or nodes.links[node, STOP] - nodes.links[node, START] <= plan.coarse
+    return plan.coarse > 0 and few and nodes.facts[node, RADIUS] <= plan.widest
+
+
 @compiled
 def descend(query: Any, nodes: Any, plan: Any, siblings: Any) -> Any:
     """Return the leaf nearest to `query`, greedily, and how many siblings stand beside the way."""
     node, depth = 0, 0
-    while (
-        nodes.links[node, SKIP] != node + 1
-        and nodes.links[node, STOP] - nodes.links[node, START] > plan.coarse
-    ):
+    while nodes.links[node, SKIP] != node + 1 and not is_likeness(nodes, node, plan):
         left = node + 1
         right = nodes.links[left, SKIP]
         to_left = _gap(query, nodes, left, plan.per_unit)
@@ -109,8 +115,13 @@ def _expansion_error(nodes: Any, node: int, gap: float) -> Any:
 
 
 @inlined
-def _add_expansion(query: Any, nodes: Any, node: int, plan: Any, scratch: Any) -> None:
-    """Add the expansion of a node's terms about its middle, to second order where it can be."""
+def _add_expansion(
+    query: Any, nodes: Any, node: int, plan: Any, scratch: Any, error: float, allowed: float
+) -> bool:
+    """Add the expansion of a node's terms about its middle, to second order where it can be.
+
+    Unless its error is above both what is allowed and a part of its own value.
+    """
     state = scratch.state
     distance = 0.0
     for a in range(len(query)):
@@ -124,10 +135,12 @@ def _add_expansion(query: Any, nodes: Any, node: int, plan: Any, scratch: Any) -
         difference = (query[a] - nodes.shape[node, MIDDLE, a]) * plan.per_unit
         correction += difference * along * plan.per_unit * 2.0
         correction += (difference * difference - 1.0 / _NATS) * nodes.covariance[node, a, a]
-    exponent = distance - nodes.facts[node, LOG2_MASS]
-    if exponent < state[REFERENCE] - HEADROOM:
-        rescale(exponent, scratch)
-    scratch.sums[0] += exp2(state[REFERENCE] - exponent) * (1.0 + 0.5 * _NATS * correction)
+    exponent = state[REFERENCE] - distance + nodes.facts[node, LOG2_MASS]
+    value = exp2(exponent) * (1.0 + 0.5 * _NATS * correction)
+    if not (error <= allowed or error <= plan.own * value):
+        return False
+    scratch.sums[0] += value
+    return True
 
 
 @inlined
@@ -165,12 +178,15 @@ def _approximate(
             or nodes.links[node, START] <= left_out[0] < nodes.links[node, STOP]
         ):
             return False
-        error *= _expansion_error(nodes, node, gap)
-        if not error <= allowed:
+        relative = _expansion_error(nodes, node, gap)
+        error *= relative
+        # the expansion's value is about its mass times the kernel at the gap, at most
+        if not error <= allowed and relative > 2.0 * plan.own:
             return False
-        _add_expansion(query, nodes, node, plan, scratch)
+        if not _add_expansion(query, nodes, node, plan, scratch, error, allowed):
+            return False
     state[SPENT] += error
-    state[UNUSED] += mass - error / price
+    state[UNUSED] += mass - error / price if error <= allowed else mass
     return True
 
 
@@ -183,13 +199,10 @@ def visit(
     gap = _gap(query, nodes, node, plan.per_unit)
     if _approximate(query, nodes, node, gap, plan, left_out, scratch):
         return nodes.links[node, SKIP]
-    leaf = nodes.links[node, SKIP] == node + 1
-    if plan.coarse > 0 and (
-        leaf or nodes.links[node, STOP] - nodes.links[node, START] <= plan.coarse
-    ):
+    if is_likeness(nodes, node, plan):
         add_likeness(query, nodes, node, plan, scratch)
         return nodes.links[node, SKIP]
-    if leaf:
+    if nodes.links[node, SKIP] == node + 1:
         add_leaf(query, nodes, values, node, plan, left_out, scratch)
         scratch.state[UNUSED] += nodes.facts[node, MASS]
     return node + 1

@@ -11,7 +11,16 @@ import numpy as np
 
 from entbench._compiled import in_threads
 from entbench.mixture._leaf import Plan, Scratch, make_scratch
-from entbench.mixture._tree import LEAF, OFFSET, RADIUS, Tree
+from entbench.mixture._tree import (
+    LEAF,
+    NARROWING,
+    OFFSET,
+    RADIUS,
+    SKIP,
+    START,
+    STOP,
+    Tree,
+)
 from entbench.mixture._vectors import GROUP
 from entbench.mixture._walk import kernel_sums, nearest_leaves, posterior_sums, removal_sums
 
@@ -34,6 +43,22 @@ _LIKENESS_TOLERANCE = 1e-3
 _CACHE = 2**20  # bytes
 # Relative errors of the polynomials for 2^f.
 _EXP2_ERROR = {np.float32: 3e-7, np.float64: 1e-16}
+
+
+class Rung(NamedTuple):
+    """A coarser density than the mixture's.
+
+    Attributes
+    ----------
+    most : int
+        Nodes of at most so many centres, and leaves, are replaced by one Gaussian each; with 0
+        none is, and the sums are the mixture's own, certainly within a relative error.
+    limit : float
+        That error, below 1; or the largest squared radius, in sigma^2, of a node that is replaced.
+    """
+
+    most: int
+    limit: float
 
 
 class LeftOut(NamedTuple):
@@ -184,7 +209,7 @@ class TreeSums:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Return log2 sums, what `removal_sums` writes, and the work a query."""
         log2, removals = np.empty(len(queries)), np.empty(len(queries))
-        plan = Plan(1.0 / self._tree.unit, 0.5 * tolerance, True, self._log2_copies, 0)
+        plan = Plan(1.0 / self._tree.unit, 0.5 * tolerance, 0.0, True, self._log2_copies, 0)
 
         def work(part: slice, scratch: Scratch) -> None:
             removal_sums(
@@ -202,42 +227,68 @@ class TreeSums:
 
         return log2, removals, self._over_chunks(work, len(queries), dtype, record=True)
 
-    def likeness(self, queries: NDArray[np.float64], count: int) -> tuple[Any, float]:
-        """Return log2 sums at queries of a coarse likeness of the mixture, and the work a query.
+    def coarse(self, queries: NDArray[np.float64], rung: Rung) -> tuple[Any, float]:
+        """Return log2 sums at queries of a coarser density, and the work a query.
 
-        Nodes of at most `count` centres, and leaves, are replaced by one Gaussian each; nodes out
-        of reach are left out. The sums are a function of the point alone.
+        They are a function of the point alone.
         """
-        log2, spent, spread = (np.empty(len(queries)) for _ in range(3))
-        plan = Plan(1.0 / self._tree.unit, _LIKENESS_TOLERANCE, False, -1.0, count)
         order = self._order(queries, "pruned")
         queries = queries[order]
         none = _nothing(len(queries))
-
-        def work(part: slice, scratch: Scratch) -> None:
-            kernel_sums(
-                queries[part],
-                self._tree.nodes,
-                self._tree.values(np.float32),
-                plan,
-                none.places[part],
-                none.more[part],
-                scratch,
-                log2[part],
-                spent[part],
-                spread[part],
+        if rung.most == 0:
+            log2, errors, work = self._evaluate(queries, rung.limit, "pruned", none, np.float32)
+            rest = np.flatnonzero(errors > rung.limit)
+            if len(rest):
+                log2[rest] = self._evaluate(
+                    queries[rest], rung.limit, "pruned", none.take(rest), np.float64
+                )[0]
+        else:
+            widest = rung.limit / (2.0 * _LN2)
+            plan = Plan(
+                1.0 / self._tree.unit, _LIKENESS_TOLERANCE, 0.0, False, -1.0, rung.most, widest
             )
-
-        visited = self._over_chunks(work, len(queries), np.float32)
+            log2, _, _, work = self._walk(queries, plan, none, np.float32)
         values = np.empty_like(log2)
         values[order] = log2
-        return values, visited
+        return values, work
+
+    def coarse_range(self, rung: Rung, reach: float) -> float:
+        """Return how far the log of the density to that of a rung goes, in nats.
+
+        For a certain rung that is given. A Gaussian in the place of a node errs within ``rho^2
+        (|z|^2 + 1)/2``, z the distance to the middle and rho that of the farthest corner, both in
+        sigma (Hoeffding's lemma), and by at most 2 rho more a sigma: in a node that no draw has met
+        by ``rho^2 (dim + 1)/2`` on average, and at a distance that none had by some rho. And
+        whatever the nodes, the mean of the root of the ratio is at most that of ``1 + chi^2``, so
+        that it exceeds the square of that by u with probability ``exp(-u/2)``: `reach` is the log
+        of how rare is rare. The smaller of the two counts.
+        """
+        if rung.most == 0:
+            return -2.0 * math.log1p(-rung.limit)
+        nodes = self._tree.nodes
+        links, dim = nodes.links, self._tree.dim
+        squares = 2.0 * _LN2 * nodes.facts[:, RADIUS]
+        small = (links[:, OFFSET] >= 0) | (links[:, STOP] - links[:, START] <= rung.most)
+        small &= squares <= rung.limit
+        ends = np.maximum.accumulate(np.where(small, links[:, SKIP], 0))
+        cut = small & (np.concatenate([[0], ends[:-1]]) <= np.arange(len(links)))
+        if not cut.any():
+            return 0.0
+        squares = squares[cut]
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = float(squares.max()) * (0.5 * dim + 1.5) + math.sqrt(float(squares.max()))
+            variance = 1.0 / nodes.shape[cut, NARROWING] - 1.0
+            chi = (np.log1p(variance) - 0.5 * np.log1p(2.0 * variance)).sum(axis=1)
+            chi += squares / (1.0 + 2.0 * variance.min(axis=1))
+        # what is left exact counts as a node at most
+        several = np.count_nonzero(cut) + 1
+        return float(min(narrow, 2.0 * reach + math.log(several) + float(chi.max())))
 
     def posterior(self, queries: NDArray[np.float64], tolerance: float) -> PosteriorSums:
         """Return posterior sums at queries of shape (m, dim), in double precision."""
         m, dim = queries.shape
         found = PosteriorSums(np.empty(m), np.empty((m, dim)), np.empty(m), np.empty(m))
-        plan = Plan(1.0 / self._tree.unit, tolerance, True, self._log2_copies, 0)
+        plan = Plan(1.0 / self._tree.unit, tolerance, 0.0, True, self._log2_copies, 0)
 
         def work(part: slice, scratch: Scratch) -> None:
             posterior_sums(
@@ -261,9 +312,20 @@ class TreeSums:
         dtype: type[np.floating],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Return log2 sums, bounds of their relative errors, and the work a query."""
+        allowed = 0.0 if method == "dense" else 0.25 * tolerance
+        plan = Plan(1.0 / self._tree.unit, allowed, allowed, False, -1.0, 0)
+        log2, spent, spread, visited = self._walk(queries, plan, left_out, dtype)
+        return log2, spent + _rounding(log2, spread, self._tree, dtype), visited
+
+    def _walk(
+        self,
+        queries: NDArray[np.float64],
+        plan: Plan,
+        left_out: LeftOut,
+        dtype: type[np.floating],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
+        """Return what `kernel_sums` writes, and the work a query."""
         log2, spent, spread = (np.empty(len(queries)) for _ in range(3))
-        truncation = 0.0 if method == "dense" else 0.5 * tolerance
-        plan = Plan(1.0 / self._tree.unit, truncation, False, -1.0, 0)
         values = self._tree.values(dtype)
 
         def work(part: slice, scratch: Scratch) -> None:
@@ -281,7 +343,7 @@ class TreeSums:
             )
 
         visited = self._over_chunks(work, len(queries), dtype)
-        return log2, spent + _rounding(log2, spread, self._tree, dtype), visited
+        return log2, spent, spread, visited
 
     def _choose(
         self, queries: NDArray[np.float64], tolerance: float, method: Method, left_out: LeftOut
@@ -306,7 +368,7 @@ class TreeSums:
         """Return an order in which neighbours follow each other, so that caches serve them."""
         if method == "dense" or self._tree.size * 4 < _CACHE:
             return np.arange(len(queries))
-        plan = Plan(1.0 / self._tree.unit, 0.0, False, -1.0, 0)
+        plan = Plan(1.0 / self._tree.unit, 0.0, 0.0, False, -1.0, 0)
         siblings = make_scratch(1, 0, np.float32).siblings
         leaves = np.empty(len(queries), dtype=np.int64)
         nearest_leaves(queries, self._tree.nodes, plan, siblings, leaves)

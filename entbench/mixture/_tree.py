@@ -24,6 +24,9 @@ LANES = 16
 _SMALLER_SHARE = 1.0 / 16.0
 # In sigma: coordinates in a wider leaf would round by more than 1e-12 sigma.
 _WIDEST = 1e4
+# In sigma: a few centres beyond such a gap get a box of their own, down to so many levels.
+_APART = 16.0
+_APART_DEPTH = 256
 # A middle is the mean of its centres but for a few roundings of coordinates of their size.
 _ROUNDING = 2.0**-48
 
@@ -87,16 +90,16 @@ class Tree:
         self.dim = dim
         self.unit = sigma * math.sqrt(2.0 * math.log(2.0))
         self.order = np.arange(n)
-        self._centres = centres.copy()
+        self.centres = centres.copy()
         start, stop, low, high, leaf = _grow(
-            self._centres, self.order, _WIDEST * sigma, min(max(n * dim // 2**20, 1), 32)
+            self.centres, self.order, sigma, min(max(n * dim // 2**20, 1), 32)
         )
         equal = log2_weights.min() == log2_weights.max()
-        self._log2_weights = log2_weights if equal else log2_weights[self.order]
+        self.log2_weights = log2_weights if equal else log2_weights[self.order]
         self.weight_bits = 0.0 if equal else math.log2(n)
         links = (start, stop, _skips(leaf))
         middle, log2_mass, log2_top, moments = _all_moments(
-            self._centres, self._log2_weights, links, sigma
+            self.centres, self.log2_weights, links, sigma
         )
         sizes = np.where(leaf, -(-(stop - start) // LANES) * LANES * (dim + 1), 0)
         ends = np.cumsum(sizes)
@@ -148,7 +151,7 @@ class Tree:
         """
         if dtype not in self.blocks:
             values = np.empty(self.size, dtype=dtype)
-            _fill_blocks(self._centres, self._log2_weights, self.nodes, 1.0 / self.unit, values)
+            _fill_blocks(self.centres, self.log2_weights, self.nodes, 1.0 / self.unit, values)
             self.blocks[dtype] = values
         return self.blocks[dtype]
 
@@ -218,33 +221,49 @@ def _bound(points: Any, start: int, stop: int, low: Any, high: Any) -> int:
 
 
 @_kept
-def _grow(points: Any, order: Any, widest: float, few: int) -> Any:
+def _gap(points: Any, start: int, cut: int, stop: int, axis: int) -> float:
+    """Return the gap along `axis` between the points before `cut` and those from it on."""
+    if not start < cut < stop:
+        return 0.0
+    highest, lowest = -np.inf, np.inf
+    for i in range(start, cut):
+        highest = max(highest, points[i, axis])
+    for i in range(cut, stop):
+        lowest = min(lowest, points[i, axis])
+    return lowest - highest
+
+
+@_kept
+def _grow(points: Any, order: Any, sigma: float, few: int) -> Any:
     """Sort `points` (n, dim) and `order` into a tree; return start, stop, low, high, leaf.
 
     A box is cut in the middle of its widest side, which keeps clusters whole; where that leaves
-    too little on one side, its points are halved instead, so the depth stays logarithmic. It is a
-    leaf where it has at most LEAF points and is not wider than `widest`, or has only a `few`.
+    too little on one side, its points are halved instead, so the depth stays logarithmic, unless
+    the few are far from the rest. It is a leaf where it has at most LEAF points and is not wider
+    than `_WIDEST` sigma, or has only a `few`.
     """
     n, dim = points.shape
-    most = 2 * n // max(few // 16, 1) + 1
+    most = 2 * n + 1  # pages that are not written to take no memory
     start, stop = np.empty(most, np.int64), np.empty(most, np.int64)
     low, high = np.empty((most, dim)), np.empty((most, dim))
     leaf = np.empty(most, np.bool_)
-    pending = [(0, n)]
+    pending = [(0, n, 0)]
     node = 0
     while len(pending) > 0:
-        first, last = pending.pop()
+        first, last, depth = pending.pop()
         start[node], stop[node] = first, last
         axis = _bound(points, first, last, low[node], high[node])
-        narrow = high[node, axis] - low[node, axis] <= widest
+        narrow = high[node, axis] - low[node, axis] <= _WIDEST * sigma
         leaf[node] = last - first <= (LEAF if narrow else few)
         if not leaf[node]:
             pivot = 0.5 * low[node, axis] + 0.5 * high[node, axis]
             cut = _partition(points, order, first, last, axis, pivot)
-            if min(cut - first, last - cut) < _SMALLER_SHARE * (last - first):
+            if min(cut - first, last - cut) < _SMALLER_SHARE * (last - first) and not (
+                depth < _APART_DEPTH and _gap(points, first, cut, last, axis) >= _APART * sigma
+            ):
                 cut = _halve(points, order, first, last, axis)
-            pending.append((cut, last))
-            pending.append((first, cut))
+            pending.append((cut, last, depth + 1))
+            pending.append((first, cut, depth + 1))
         node += 1
     return start[:node], stop[:node], low[:node].copy(), high[:node].copy(), leaf[:node]
 

@@ -29,7 +29,7 @@ from entbench.mixture._leaf import (
     measure,
     width_of,
 )
-from entbench.mixture._node import add_likeness, descend, visit
+from entbench.mixture._node import add_likeness, descend, is_likeness, visit
 from entbench.mixture._tree import LOG2_TOP, MIDDLE, OFFSET, RADIUS, SKIP
 from entbench.mixture._vectors import GROUP, sum_for_group
 
@@ -47,7 +47,7 @@ def _walk(query: Any, nodes: Any, values: Any, plan: Any, left_out: Any, scratch
     if plan.log2_copies < 0.0:
         scratch.inverse[:] = 1.0
     home, depth = descend(query, nodes, plan, scratch.siblings)
-    if plan.coarse > 0:
+    if is_likeness(nodes, home, plan):
         add_likeness(query, nodes, home, plan, scratch)
     else:
         add_leaf_with_care(query, nodes, values, home, plan, left_out, scratch)

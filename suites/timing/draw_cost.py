@@ -38,7 +38,9 @@ def seconds_to_error(sigma: float, n: int) -> float:
     mixture = GaussianMixture(signal, sigma)
     found = mixture.entropy(TOLERANCE, 20_000_000, np.random.default_rng(0))
     if not found.converged:
-        raise RuntimeError(f"standard error {found.standard_error:.2g} at n = {n}, sigma = {sigma}")
+        raise RuntimeError(
+            f"standard error {found.numerical_error:.2g} at n = {n}, sigma = {sigma}"
+        )
     return time.perf_counter() - start
 
 

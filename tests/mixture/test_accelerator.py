@@ -37,7 +37,7 @@ def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def both(mixture: GaussianMixture, limits: Limits | None = SMALL) -> tuple[Any, TorchSums]:
-    return mixture.kernels, TorchSums(mixture._tree, mixture._samples_in_places, "cpu", limits)
+    return mixture.kernels, TorchSums(mixture.tree, mixture._samples_in_places, "cpu", limits)
 
 
 def draw(
@@ -131,7 +131,7 @@ def test_removals_agree_with_their_definition(shared: bool, tolerance: float, sl
         centres = centres[rng.integers(0, 400, 900)]
     mixture = GaussianMixture(centres, 0.05)
     components, points = draw(mixture, 60, rng)
-    squares = ((points[:, None, :] - centres) ** 2).sum(axis=2) / mixture._tree.unit**2
+    squares = ((points[:, None, :] - centres) ** 2).sum(axis=2) / mixture.tree.unit**2
     own = squares[np.arange(60), components] + math.log2(900)
     left_out = mixture.left_out(components)
     walk, accelerator = both(mixture)
@@ -151,7 +151,7 @@ def test_a_large_share_is_removed_in_double_precision() -> None:
     """Beside one other sample at the point itself, whose share is all but 1e-9."""
     centres = np.array([[0.0], [6.5]])
     mixture = GaussianMixture(centres, 1.0)
-    own = np.array([6.5**2 / mixture._tree.unit**2 + 1.0])
+    own = np.array([6.5**2 / mixture.tree.unit**2 + 1.0])
     left_out = mixture.left_out(np.array([1]))
     _, removals = both(mixture)[1].removals(np.array([[0.0]]), 1e-5, left_out, own)
     # log(1 - r) with 1 - r the share of the own sample
@@ -166,7 +166,7 @@ def test_nothing_left() -> None:
     sums = accelerator.sums(np.zeros((1, 2)), 1e-5, "auto", left_out)
     assert sums.log2 == [-math.inf]
     assert sums.errors == [0.0]
-    own = np.array([1.0 / mixture._tree.unit**2])
+    own = np.array([1.0 / mixture.tree.unit**2])
     assert accelerator.removals(np.zeros((1, 2)), 1e-5, left_out, own)[1] == pytest.approx([0.0])
 
 

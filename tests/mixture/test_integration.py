@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import dblquad, quad
-from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from entbench.mixture import GaussianMixture, MixtureEntropy, _entropy, gaussian_entropy
-from entbench.mixture._overlap import overlap_bound
+from entbench.mixture._sums import Rung
 
 BUDGET = 10_000_000
 
@@ -54,14 +53,15 @@ def check_scatter(results: list[MixtureEntropy], expected: float, expected_error
     """Check the mean of repeats, and their scatter against the standard errors stated.
 
     The mean: 4.5 standard errors (false alarm 7e-6). The scatter of r >= 40 repeats, over what is
-    stated: within [0.58, 1.5], which chi-square with 39 degrees leaves with probability 2e-5.
+    stated: at most 1.5, which chi-square with 39 degrees exceeds with probability 1e-5. What is
+    stated contains the kernels' errors and what no draw has met, several times the scatter.
     """
     values = np.array([result.value for result in results])
-    stated = math.sqrt(np.mean([result.standard_error**2 for result in results]))
+    stated = math.sqrt(np.mean([result.numerical_error**2 for result in results]))
     kernel = max(result.kernel_error for result in results)
     off = abs(values.mean() - expected)
     assert off <= 4.5 * math.hypot(stated / math.sqrt(len(values)), expected_error) + kernel
-    assert 0.58 < values.std(ddof=1) / stated < 1.5
+    assert 0.1 < values.std(ddof=1) / stated < 1.5
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 50, 1000])
@@ -69,7 +69,7 @@ def check_scatter(results: list[MixtureEntropy], expected: float, expected_error
 def test_one_centre_is_exact(dim: int, sigma: float) -> None:
     result = integrate(np.full((1, dim), 3.0), sigma, 1e-3, budget=10_000)
     assert result.value == pytest.approx(gaussian_entropy(dim, sigma), rel=1e-9, abs=1e-4)
-    assert result.standard_error < 1e-4
+    assert result.numerical_error < 1e-4
     assert result.effective_components == pytest.approx(1.0, abs=1e-4)
 
 
@@ -86,11 +86,11 @@ def test_one_centre_is_exact(dim: int, sigma: float) -> None:
 def test_one_dimension_agrees_with_quadpack(centres: list[float], sigma: float) -> None:
     at = np.array(centres)
     result = integrate(at[:, None], sigma, 1e-3)
-    assert result.method == "quadrature"
+    assert result.method == ("quadrature" if len(at) > 1 else "closed form")
     assert result.converged
     assert result.value == result.plug_in
     assert result.value == pytest.approx(by_quad(at, sigma), abs=1e-8)
-    assert abs(result.value - by_quad(at, sigma)) <= result.standard_error + 1e-10
+    assert abs(result.value - by_quad(at, sigma)) <= result.numerical_error + 1e-10
 
 
 def test_two_dimensions_agree_with_quadpack() -> None:
@@ -117,7 +117,7 @@ def test_quadrature_and_draws_agree(dim: int) -> None:
     drawn = integrate(centres, 0.05, 1e-6, budget=400)
     assert drawn.method == "monte-carlo"
     assert not drawn.converged
-    assert abs(drawn.value - exact.value) <= 4.5 * drawn.standard_error + drawn.kernel_error
+    assert abs(drawn.value - exact.value) <= 4.5 * drawn.numerical_error + drawn.kernel_error
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
@@ -132,7 +132,7 @@ def test_weighted_mixtures(dim: int) -> None:
     result = mixture.entropy(1e-3, BUDGET, np.random.default_rng(0))
     assert result.converged
     assert result.method == ("quadrature" if dim <= 2 else "monte-carlo")
-    slack = 1e-8 if dim <= 2 else 4.5 * result.standard_error + result.kernel_error
+    slack = 1e-8 if dim <= 2 else 4.5 * result.numerical_error + result.kernel_error
     assert result.value == pytest.approx(expected, abs=slack)
     assert result.plug_in == result.value
     assert math.isnan(result.leave_one_out)
@@ -146,7 +146,7 @@ def test_weights_of_any_budget_have_an_entropy(dim: int, budget: int) -> None:
     centres[1, 0] = 1.0
     result = GaussianMixture(centres, 1.0, [1, 3]).entropy(1e-3, budget, np.random.default_rng(0))
     assert math.isfinite(result.value)
-    assert math.isfinite(result.standard_error)
+    assert math.isfinite(result.numerical_error)
 
 
 @pytest.mark.parametrize("statistic", ["leave-one-out", "miller-madow", "jackknife"])
@@ -163,7 +163,7 @@ def test_separated_centres_reach_the_ceiling_with_no_error_to_speak_of(dim: int)
     centres[:, 0] = 100.0 * np.arange(500.0)
     result = integrate(centres, 1.0, 1e-3)
     assert result.value == pytest.approx(math.log(500) + gaussian_entropy(dim, 1.0), abs=1e-6)
-    assert result.standard_error < 1e-6
+    assert result.numerical_error < 1e-6
     assert result.effective_components == pytest.approx(500, abs=1e-3)
 
 
@@ -175,7 +175,7 @@ def test_separated_centres_with_weights() -> None:
     result = mixture.entropy(2e-3, BUDGET, np.random.default_rng(0))
     expected = gaussian_entropy(3, 1.0) - float(weights @ np.log(weights))
     assert result.converged
-    assert abs(result.value - expected) <= 4.5 * result.standard_error + result.kernel_error
+    assert abs(result.value - expected) <= 4.5 * result.numerical_error + result.kernel_error
 
 
 @pytest.mark.parametrize(("dim", "sigma", "k"), [(3, 0.1, 5), (3, 0.5, 9), (4, 0.3, 4)])
@@ -184,7 +184,7 @@ def test_products_are_sums_over_the_axes(dim: int, sigma: float, k: int) -> None
     centres, expected = product_case(dim, sigma, k)
     result = integrate(centres, sigma, 1e-3)
     assert result.converged
-    assert abs(result.value - expected) <= 4.5 * result.standard_error + result.kernel_error
+    assert abs(result.value - expected) <= 4.5 * result.numerical_error + result.kernel_error
 
 
 @pytest.mark.parametrize("tolerance", [3e-3, 3e-2])
@@ -195,7 +195,7 @@ def test_standard_error_is_honest(k: int, sigma: float, tolerance: float) -> Non
         tolerance = 1e-2
     centres, expected = product_case(3, sigma, k)
     results = [integrate(centres, sigma, tolerance, seed) for seed in range(40)]
-    assert all(r.converged and r.standard_error <= tolerance for r in results)
+    assert all(r.converged and r.numerical_error <= tolerance for r in results)
     if k == 1:  # the control variate leaves nothing
         assert max(abs(r.value - expected) for r in results) <= 1e-4
         return
@@ -227,7 +227,7 @@ def test_standard_error_is_honest_where_the_budget_ends_anywhere(budget: int) ->
     expected = gaussian_entropy(3, 1.0) + 0.5 * math.log(2) + 0.5 * math.log(300)
     results = [integrate(centres, 1.0, 1e-5, seed, budget) for seed in range(60)]
     scatter = math.sqrt(np.mean([(result.value - expected) ** 2 for result in results]))
-    stated = math.sqrt(np.mean([result.standard_error**2 for result in results]))
+    stated = math.sqrt(np.mean([result.numerical_error**2 for result in results]))
     assert scatter <= 2 * stated + 2e-5
 
 
@@ -275,7 +275,7 @@ def test_standard_error_is_honest_where_components_rarely_meet(
         found = mixture.entropy(tolerance, BUDGET, np.random.default_rng(seed), statistic)
         assert found.converged
         off = abs(found.value - plug_in - added)
-        assert off <= 4.5 * found.standard_error + found.kernel_error
+        assert off <= 4.5 * found.numerical_error + found.kernel_error
 
 
 def entropy_of_counts(counts: NDArray[np.int64]) -> float:
@@ -317,40 +317,27 @@ def test_standard_error_knows_of_equal_samples_that_no_draw_has_met(
         found = mixture.entropy(tolerance, BUDGET, np.random.default_rng(seed), statistic)
         assert found.converged
         off = abs(found.value - gaussian_entropy(10, 0.01) - expected)
-        assert off <= 4.5 * found.standard_error + found.kernel_error
-
-
-@pytest.mark.parametrize("n", [40, 5000])
-def test_overlap_bound_is_one(n: int) -> None:
-    """E log(1 + U)^2 by draws is below it, and it is the sum that it says."""
-    rng = np.random.default_rng(n)
-    centres = rng.standard_normal((n, 3)) * 4.0 * n ** (1 / 3)
-    mixture = GaussianMixture(centres, 1.0)
-    bound, whole = overlap_bound(mixture, rng)
-    assert whole == pytest.approx(bound)  # all weights are equal
-    others = np.exp(-cdist(centres, centres, "sqeuclidean") / 8).sum(axis=1) - 1.0
-    # 4096 of 5000 components, drawn with repetition
-    slack = 5 * others.std() / math.sqrt(4096) if n > 4096 else 0.0
-    assert bound == pytest.approx(2.19 * others.mean(), rel=2e-3, abs=2.19 * slack)
-    chosen = rng.integers(0, n, 20_000)
-    noise = rng.standard_normal((20_000, 3))
-    density = mixture.log_density(centres[chosen] + noise)
-    own = -0.5 * (noise**2).sum(axis=1) - 1.5 * math.log(2 * math.pi) - math.log(n)
-    assert ((density - own) ** 2).mean() < bound
+        assert off <= 4.5 * found.numerical_error + found.kernel_error
 
 
 class Counted:
-    """Counts calls for likenesses: three by a pilot that considers levels."""
+    """Counts calls for coarser densities, as many by a pilot as there are, and has them used."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
-        true = GaussianMixture.likeness
+        true = GaussianMixture.coarse
+        plan = _entropy._Plan
 
-        def likeness(*arguments: object) -> object:
+        def coarse(*arguments: object) -> object:
             self.calls += 1
             return true(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(GaussianMixture, "likeness", likeness)
+        def cost(chosen: _entropy._Plan, max_draws: int) -> tuple[float, float]:
+            return len(chosen.levels) == 1, sum(true_cost(chosen, max_draws))
+
+        true_cost = plan.cost
+        monkeypatch.setattr(GaussianMixture, "coarse", coarse)
+        monkeypatch.setattr(plan, "cost", cost)
         monkeypatch.setattr("entbench.mixture._entropy._LEVELS_PAY", 0)
 
 
@@ -365,7 +352,7 @@ def test_levels_are_unbiased_and_honest(
     centres, expected = product_case(dim, sigma, k)
     mixture = GaussianMixture(centres, sigma)
     results = [mixture.entropy(1e-2, BUDGET, np.random.default_rng(seed)) for seed in range(40)]
-    assert counted.calls > 40 * 4  # levels were not only considered
+    assert counted.calls > 40 * 7  # levels were not only considered
     assert all(result.converged for result in results)
     check_scatter(results, expected, 0.0)
 
@@ -382,8 +369,8 @@ def test_levels_agree_with_one_level(statistic: str, monkeypatch: pytest.MonkeyP
         mixture.entropy(1e-2, BUDGET, np.random.default_rng(seed), statistic)  # type: ignore[arg-type]
         for seed in seeds
     ]
-    assert counted.calls > 4 * 4
-    error = math.hypot(one.standard_error, results[0].standard_error / math.sqrt(len(seeds)))
+    assert counted.calls > 4 * 7
+    error = math.hypot(one.numerical_error, results[0].numerical_error / math.sqrt(len(seeds)))
     slack = 4.5 * error + one.kernel_error + results[0].kernel_error
     assert np.mean([r.value for r in results]) == pytest.approx(one.value, abs=slack)
     # companions vary about as much as the values; twice their errors
@@ -401,8 +388,8 @@ def test_levels_with_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = sum(by_quad(a, 0.3, w) for a, w in zip(axes, weights, strict=True))
     mixture = GaussianMixture(product(axes), 0.3, np.prod(product(weights), axis=1))
     results = [mixture.entropy(1e-2, BUDGET, np.random.default_rng(seed)) for seed in range(8)]
-    assert counted.calls > 8 * 4
-    error = results[0].standard_error / math.sqrt(8)
+    assert counted.calls > 8 * 7
+    error = results[0].numerical_error / math.sqrt(8)
     assert abs(np.mean([r.value for r in results]) - expected) <= 4.5 * error + 1e-4
     assert math.isnan(results[0].leave_one_out)
 
@@ -415,7 +402,7 @@ def test_budget_is_kept_and_admitted(budget: int) -> None:
         assert result.n_draws <= budget
         if n > 1:
             assert not result.converged
-            assert result.standard_error > 1e-9
+            assert result.numerical_error > 1e-9
 
 
 @pytest.mark.parametrize("dim", [1, 2])
@@ -453,9 +440,9 @@ def test_levels_share_a_budget_that_is_too_small(
     centres, _ = product_case(3, 0.3, 27)
     monkeypatch.setattr("entbench.mixture._entropy._LEVELS_PAY", math.inf)
     one = integrate(centres, 0.3, 1e-5, budget=budget)
-    Counted(monkeypatch)
+    monkeypatch.setattr("entbench.mixture._entropy._LEVELS_PAY", 0)
     several = integrate(centres, 0.3, 1e-5, budget=budget)
-    assert several.standard_error <= 3 * one.standard_error
+    assert several.numerical_error <= 3 * one.numerical_error
 
 
 def test_mean_square_error_is_below_the_theorem() -> None:
@@ -465,7 +452,7 @@ def test_mean_square_error_is_below_the_theorem() -> None:
         centres = rng.uniform(-1, 1, (500, dim))
         for sigma in (0.05, 0.5):
             result = GaussianMixture(centres, sigma).entropy(1e-2, BUDGET, rng)
-            assert result.standard_error**2 * result.n_draws <= dim
+            assert result.numerical_error**2 * result.n_draws <= dim
 
 
 @pytest.mark.parametrize("levels", [False, True])
@@ -541,9 +528,11 @@ def test_level_without_variance_in_its_pilot_does_not_spend_the_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its true variance is small, not 0: a tolerance in proportion to the pilot's has no end."""
-    flat = _entropy._Level(None, 1, 0.0, variance=0.0, work=1.0)
-    coarse = _entropy._Level(1, None, 0.0, variance=1.0, work=1.0)
-    monkeypatch.setattr(_entropy, "_plan", lambda *_: ([flat, coarse], 1e-2, 0))
+    rung, ranges = Rung(0, 0.1), np.full(7, 0.2)
+    flat = _entropy._Level(None, rung, 0.0, 0.0, 1.0, ranges)
+    coarse = _entropy._Level(rung, None, 0.0, 1.0, 1.0, ranges + 10.0)
+    plan = _entropy._Plan([flat, coarse], [1e3, 1e4], 0.1, 0)
+    monkeypatch.setattr(_entropy._Job, "_plan", lambda *_: plan)
     centres = np.random.default_rng(0).standard_normal((5000, 3))
     found = GaussianMixture(centres, 0.5).entropy(1e-2, 1_000_000, np.random.default_rng(0))
     assert found.converged

@@ -74,7 +74,7 @@ class Entropy:
     def integrate(self, tolerance: float, signal: NDArray[np.float64], sigma: float) -> float:
         """Return the standard error reached."""
         mixture = GaussianMixture(signal, sigma)
-        return mixture.entropy(tolerance, 10_000_000, np.random.default_rng(0)).standard_error
+        return mixture.entropy(tolerance, 10_000_000, np.random.default_rng(0)).numerical_error
 
     def track_cost_of_precision(self, d: int, sigma: float) -> float:
         start = time.perf_counter()
