@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from entbench.estimators.sample_propagation_mi import Choice, choose
 from entbench.mixture import GaussianMixture
+from entbench.mixture._integration import error_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # So many inputs at most, rows among all of them, and draws of Z at each row.
 _INPUTS, _ROWS, _DRAWS = 512, 2048, 4
+# A chance for inputs of narrow laws, in parts of the mean size; numbers that are copied at a time.
+_CHANCE, _CHUNK = 0.5, 2**20
 # Of log-densities. Those of all inputs count for the gap by a share of about 1/passes.
 _WITHIN, _AMONG_ALL = 1e-6, 1e-3
 
@@ -41,6 +45,10 @@ class Gap:
     sum_x q_x``. Then ``log(qhat_x/qhat)(S_j + Z)`` has a mean of at most I, because qhat tells
     nothing of that sample and ``qhat_x/(m qhat)`` is a guess of the input's posterior, whose
     cross-entropy is at least H(X | T). To leading order the truth is in the middle.
+
+    More than 512 inputs are chosen by the spread of their signals, so that a few of wide laws are
+    not left to chance; those that are not chosen are taken to have no larger gap for their spread
+    than the worst that was.
 
     Cost: two sorts of the samples' mixture and 8192 of its densities.
 
@@ -79,7 +87,8 @@ def measure_gap(
         Threads. The result does not depend on it.
     """
     m, passes = rows.shape
-    chosen = rng.choice(m, min(m, _INPUTS), replace=False)
+    choice, parts = _choose_inputs(signal, rows, sigma, rng)
+    chosen = choice.inputs
     each = min(passes, max(2, _ROWS // len(chosen)))
     noise = rng.standard_normal((len(chosen), each * _DRAWS, signal.shape[1]))
     places = np.stack([rng.choice(passes, each, replace=False) for _ in chosen])
@@ -95,7 +104,30 @@ def measure_gap(
     among_all = _others(everything, components, noise.reshape(-1, signal.shape[1]), _AMONG_ALL)
     plug_in, lower = _log_ratios(within, among_all.reshape(within.shape), m, passes)
     shape = (len(chosen), each, _DRAWS)
-    return _summarise((plug_in - lower).reshape(shape), plug_in.reshape(shape), m)
+    return _summarise((plug_in - lower).reshape(shape), plug_in.reshape(shape), choice, parts)
+
+
+def _choose_inputs(
+    signal: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    sigma: float,
+    rng: np.random.Generator,
+) -> tuple[Choice, NDArray[np.float64]]:
+    """Choose inputs by the spread of their signals; return them, and the part each one has of 1.
+
+    The size of an input is what its S+Z would have above the noise if it were Gaussian, with the
+    same variances, and a chance for the others.
+    """
+    m, passes = rows.shape
+    spreads = np.empty(m)
+    step = max(1, _CHUNK // (passes * signal.shape[1]))
+    for start in range(0, m, step):
+        deviations = (signal[rows[start : start + step]] / sigma).std(axis=1)
+        spreads[start : start + step] = np.log1p(np.square(deviations)).sum(axis=1)
+    mean = float(spreads.mean())
+    sizes = (0.5 * spreads + _CHANCE * mean if mean > 0.0 else np.ones(m)) / m
+    choice = choose(sizes, min(m, _INPUTS), rng)
+    return choice, choice.totals / (m * sizes[choice.inputs])
 
 
 def _others(
@@ -125,15 +157,22 @@ def _log_ratios(
     return plug_in, math.log(m) + math.log(passes) + within - rest
 
 
-def _summarise(gaps: NDArray[np.float64], ratios: NDArray[np.float64], m: int) -> Gap:
-    """Average over arrays of shape (inputs, rows, draws), the inputs being some of m."""
-    count, each, draws = gaps.shape
-    share = count / m
+def _summarise(
+    gaps: NDArray[np.float64],
+    ratios: NDArray[np.float64],
+    choice: Choice,
+    parts: NDArray[np.float64],
+) -> Gap:
+    """Average over arrays of shape (inputs, rows, draws), the inputs having parts of 1."""
+    _, each, draws = gaps.shape
     by_row = gaps.mean(axis=2)
-    variance = share * float(by_row.var(axis=1, ddof=1).mean()) / (count * each)
-    if share < 1.0:
-        variance += (1.0 - share) * float(by_row.mean(axis=1).var(ddof=1)) / count
-    between = float(ratios.mean(axis=2).var(axis=1, ddof=1).mean())
+    of_inputs = by_row.mean(axis=1)
+    variance = float(np.square(parts) @ by_row.var(axis=1, ddof=1)) / each
+    # in units of sizes; inputs that were not chosen are taken to be no worse than the worst seen
+    scaled = parts * of_inputs / choice.totals
+    widest = choice.widest(np.ones(choice.n_inputs)) * max(float(np.abs(scaled).max()), 0.0)
+    error = float(error_of(variance + choice.variance(scaled), widest))
+    between = float(parts @ ratios.mean(axis=2).var(axis=1, ddof=1))
     # of the draws; what is drawn can fall below 0, which a variance cannot
-    within = float(ratios.var(axis=2, ddof=1).mean()) / draws
-    return Gap(float(gaps.mean()), math.sqrt(variance), max(0.0, between - within))
+    within = float(parts @ ratios.var(axis=2, ddof=1).mean(axis=1)) / draws
+    return Gap(float(parts @ of_inputs), error, max(0.0, between - within) / float(parts.sum()))

@@ -47,7 +47,7 @@ class LayerInformation:
         The plug-in estimate. Never clipped.
     standard_error : float
         Of `value` about its mean: of the integrals, of the network's noise that was drawn, and of
-        taking `n_inputs` inputs for all.
+        taking `n_inputs` inputs for all; 1.96 times as much holds in 95 % of cases.
     confidence_interval : tuple of float
         Covers I(X;T_l) with 95 % or more: `bracket` widened by the errors of its ends.
     bracket : tuple of float
