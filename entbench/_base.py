@@ -225,11 +225,24 @@ class MutualInformationResult(Result):
 
 @dataclass(frozen=True)
 class ReferenceCheck:
-    """A second, independent evaluation of a reference: its method, value and distance (nats)."""
+    """A second, independent evaluation of a reference.
+
+    Attributes
+    ----------
+    method : str
+        How it was computed.
+    value : float
+        In nats.
+    difference : float
+        Distance from the reference's value, in nats.
+    error : float or None
+        Bound on the check's own error, in nats; None where it states none.
+    """
 
     method: str
     value: float
     difference: float
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -245,8 +258,8 @@ class Reference:
     method : str
         How it was computed.
     confidence : float
-        With what probability the bound holds: 1 for what is exact but for rounding, the level of
-        the interval ``value -+ error`` where sampling went into it.
+        With what probability the bound holds: 1 for what is exact but for rounding, or has a bound
+        with proof; the level of the interval ``value -+ error`` where sampling went into it.
     checks : tuple of ReferenceCheck
         Independent evaluations beside it.
     quantity : str

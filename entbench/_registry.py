@@ -354,7 +354,16 @@ def _construct(what: str, cls: type, params: dict[str, Any]) -> Any:
     ]
     if missing:
         raise ValueError(f"{what} needs {', '.join(f'`{name}`' for name in missing)}.")
-    return cls(**params)
+    return cls(**{key: _spelled(known[key], value) for key, value in params.items()})
+
+
+def _spelled(parameter: inspect.Parameter, value: Any) -> Any:
+    """Return a value; for a parameter that takes texts, None is the choice "none".
+
+    The grammar of ``key=value`` reads the word as None before anyone knows whose parameter it is.
+    """
+    takes_text = isinstance(parameter.default, str) or parameter.annotation in (str, "str")
+    return "none" if value is None and takes_text else value
 
 
 _FIT_TAKES = {EntropyEstimator: ("fit(X)", 1), MutualInformationEstimator: ("fit(X, y)", 2)}

@@ -6,20 +6,26 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import entbench
-from entbench._base import PairSource, Reference, Source
+from entbench._base import PairSource, Reference, ReferenceCheck, Source
 from entbench._records import Spec, digest
+from entbench._text import bound_text
 from entbench.runner._store import Certificate, Store
 from entbench.sources._certificate import (
     CERTIFICATE_VERSION,
     DEFAULT_CONFIDENCE,
     DEFAULT_ERROR,
     SampledSource,
+    contradiction,
+    refuse_contradicted,
 )
 
 _LIBRARIES = ("numpy", "scipy", "numba")
 # What exact references and their checks may differ by, as the sources' contract has it.
 _CHECK_FACTOR, _CHECK_FLOOR = 10.0, 1e-10
 _SEED, _OTHER_SEED = 0, 1
+# At 95 % one evaluation in twenty would contradict a truth that has hardly an error. Twice the
+# error at 99.9 % takes about as many draws.
+_VERIFY_FACTOR, _VERIFY_CONFIDENCE = 2.0, 0.999
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ def reference_of(
     Raises
     ------
     ValueError
-        If the error cannot be reached.
+        If the error cannot be reached, or a check of the certificate, made or stored, contradicts
+        it beyond the errors of both.
     """
     if not isinstance(source, Source) or not is_sampled(source):
         return Certificate(_within(error, source.reference(), spec.name), versions())
@@ -89,8 +96,10 @@ def reference_of(
     key = digest({"source": spec.identity, "certificate": CERTIFICATE_VERSION})
     stored = store.certificate(key, asked, confidence) if store is not None else None
     if stored is not None:
+        refuse_contradicted(stored.reference, spec.name)
         return stored
     reference = _within(asked, source.certify(asked, confidence, _SEED), spec.name)
+    refuse_contradicted(reference, spec.name)
     made = Certificate(reference, versions())
     if store is not None:
         store.add_certificate(key, spec, made)
@@ -110,37 +119,50 @@ def verify(
 ) -> Verification:
     """Hold a reference against a second evaluation.
 
-    One that took sampling is made again with another seed, by another method where the source has
-    one; the two may differ by the sum of their errors. An exact one is held against the worst of
-    its checks, each an evaluation of its own made with it; see `allowed_of`.
+    One that took sampling, or whose check did, is made again with another seed, by another method
+    where the source has one, to twice the error at 99.9 % at least; the two may differ by the sum
+    of their errors. An exact one is held
+    against the worst of its checks, each an evaluation of its own made with it; see `allowed_of`.
     """
-    if reference.confidence < 1.0 and isinstance(source, Source):
+    exact = reference.confidence >= 1.0 and all(each.error is None for each in reference.checks)
+    if not exact and isinstance(source, Source):
         again = source.verify if isinstance(source, SampledSource) else source.certify
-        second = again(DEFAULT_ERROR if error is None else error, confidence, _OTHER_SEED)
+        wanted = _VERIFY_FACTOR * (DEFAULT_ERROR if error is None else error)
+        second = again(wanted, max(confidence, _VERIFY_CONFIDENCE), _OTHER_SEED)
         difference = abs(second.value - reference.value)
         allowed = second.error + reference.error
         return Verification(second.method, second.value, second.error, difference, allowed)
     if not reference.checks:
         raise ValueError("the source's reference has no second evaluation to verify it by.")
-    worst = max(reference.checks, key=lambda check: check.difference)
+    worst = max(reference.checks, key=lambda check: check.difference - allowed_of(reference, check))
+    allowed = allowed_of(reference, worst)
     return Verification(
-        worst.method, worst.value, None, worst.difference, allowed_of(reference), fresh=False
+        worst.method, worst.value, worst.error, worst.difference, allowed, fresh=False
     )
 
 
-def allowed_of(reference: Reference) -> float:
-    """Return what a check of a reference may differ by: a check may be looser than the value.
+def refusal(reference: Reference, second: Verification, name: str) -> str:
+    """Return the line for a reference that another evaluation contradicts."""
+    error = second.allowed - reference.error if second.error is None else second.error
+    return contradiction(reference, second.method, second.value, error, name)
 
-    Ten times its error, and 1e-10 nats, as the contract of sources has it.
+
+def allowed_of(reference: Reference, check: ReferenceCheck | None = None) -> float:
+    """Return what a check of a reference may differ by.
+
+    The sum of both errors where the check states its own. Else ten times the reference's error,
+    and 1e-10 nats, as the contract of sources has it: a check may be looser than the value.
     """
+    if check is not None and check.error is not None:
+        return reference.error + check.error
     return _CHECK_FACTOR * reference.error + _CHECK_FLOOR
 
 
 def _within(error: float | None, reference: Reference, name: str) -> Reference:
     if error is not None and not reference.error <= error:
         raise ValueError(
-            f"`error` must be at least {reference.error:.2g} nats for source {name!r}, whose "
-            f"reference is computed to that; got {error!r}."
+            f"`error` must be at least {bound_text(reference.error)} nats for source {name!r}, "
+            f"whose reference is computed to that; got {error!r}."
         )
     return reference
 

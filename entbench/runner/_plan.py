@@ -152,7 +152,8 @@ def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float | None
 
 def _label(name: str, estimator: Estimator, params: Mapping[str, Scalar]) -> str:
     known = parameters_of(type(estimator))
-    changed = [f"{key}={value}" for key, value in params.items() if value != known[key].default]
+    held = estimator.get_params(deep=False)
+    changed = [f"{key}={held[key]}" for key in params if held[key] != known[key].default]
     return f"{name}[{','.join(changed)}]" if changed else name
 
 

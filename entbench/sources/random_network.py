@@ -124,11 +124,12 @@ class RandomNetwork(SampledSource):
         asked = Asked(error, confidence, seed)
         if self._is_gaussian:
             return self._exact
-        return certify_bracket(self.sample, self.sigma, asked)
+        return certify_bracket(self.sample, self.sigma, asked, self._spread)
 
     def verify(self, error: float, confidence: float = 0.95, seed: int = 1) -> Reference:
         """Return h(S+Z) by the cross-entropy of other samples."""
-        return verify_bracket(self.sample, self.sigma, Asked(error, confidence, seed))
+        asked = Asked(error, confidence, seed)
+        return verify_bracket(self.sample, self.sigma, asked, self._spread)
 
     def facts(self) -> SourceFacts:
         """Return dimension, noise, whether in the cube, and a subgaussian constant."""
@@ -146,6 +147,12 @@ class RandomNetwork(SampledSource):
             subgaussian_constant=min(constant, math.sqrt(self.d)) if in_cube else constant,
             mutual_information=None if ratios is None else 0.5 * float(np.log1p(ratios).sum()),
         )
+
+    @property
+    def _spread(self) -> float:
+        """Nats that rare mass may have beyond an atom: of a law in the cube, see the bracket."""
+        in_cube = self.activation == "tanh"
+        return 0.5 * self.d * math.log1p(1.0 / self.sigma**2) if in_cube else 0.0
 
     @property
     def _is_gaussian(self) -> bool:

@@ -16,8 +16,7 @@ from entbench.sources._certificate import (
     Asked,
     SampledSource,
     certify_bracket,
-    check_of,
-    is_rare,
+    confirmed,
     mean_to,
     verify_bracket,
 )
@@ -32,6 +31,7 @@ _MOST_BITS = 16  # codebooks up to 2^16 are summed over
 _CHUNK = 2**20  # entries of the transform at a time
 _PILOT = 1024
 _STREAM = 10
+_ENOUGH = 25.0  # draws that make up a variance
 _OVERLAP = 2.19  # max of log(1 + u)^2 / sqrt(u)
 _MOST_WORDS_DRAWS = 2e11  # words times pairs of draws
 
@@ -112,19 +112,17 @@ class ReedMuller(SampledSource):
         if self._is_exact:
             return self._exact
         if self.n_bits > _MOST_BITS:
-            return certify_bracket(self.sample, self.sigma, asked)
+            return certify_bracket(self.sample, self.sigma, asked, self._spread)
         found = self._over_the_codebook(asked)
         if found.error > error:
             asked.give_up(found.error, found.method)
-        # four times the error is enough to tell a mistake, and takes a sixteenth of the draws
-        second = self._around_one_word(replace(asked, error=4.0 * found.error))
-        return replace(found, checks=(check_of(second, found.value),))
+        return confirmed(found, self._around_one_word(asked.loose(found.error)))
 
     def verify(self, error: float, confidence: float = 0.95, seed: int = 1) -> Reference:
         """Return h(S+Z) by draws around one word, or by fresh samples where words are many."""
         asked = Asked(error, confidence, seed)
         if self.n_bits > _MOST_BITS:
-            return verify_bracket(self.sample, self.sigma, asked)
+            return verify_bracket(self.sample, self.sigma, asked, self._spread)
         # a repetition has no cosets of RM(1, m), and few words
         found = self._around_one_word(asked) if self.r else self._over_the_codebook(asked)
         if found.error > error:
@@ -188,6 +186,11 @@ class ReedMuller(SampledSource):
         return Reference(value, error, f"{what}: h(Z) + {channel.method}", checks)
 
     @property
+    def _spread(self) -> float:
+        """Nats between any law in the cube and a point there, both with noise, at most."""
+        return 0.5 * self.dim * math.log1p(1.0 / self.sigma**2)
+
+    @property
     def _noise_entropy(self) -> float:
         return self.dim * (0.5 * math.log(2.0 * math.pi * math.e) + math.log(self.sigma))
 
@@ -195,7 +198,8 @@ class ReedMuller(SampledSource):
         """Return the mean of h(Z) - log(q(T)/phi(Z)), T = 1 + Z: every word would give the same.
 
         Z comes with -Z; what a pilot finds best of two known means is subtracted: of ``|Z|^2`` and
-        of the log-ratio that the whole cube would have.
+        of the log-ratio that the whole cube would have. The ranges of all three are known, see
+        `_reach`.
         """
         known = -self.dim * BPSKChannel(1, self.sigma).reference().value
         cosets = self._cosets
@@ -211,8 +215,9 @@ class ReedMuller(SampledSource):
         centred = controls - controls.mean(axis=0)
         slopes = np.linalg.lstsq(centred, ratios - ratios.mean(), rcond=None)[0]
         squares = np.square(ratios - ratios.mean())
-        if is_rare(float(squares.sum()), float(np.square(squares).sum())):
-            slopes = np.zeros(2)  # made up by a few draws, as the variance is
+        bound = math.inf  # of the variance, but without the controls
+        if squares.sum() ** 2 <= _ENOUGH * np.square(squares).sum():
+            slopes, bound = np.zeros(2), self._variance_bound  # slopes of a few draws are none
 
         def draw(m: int, rng: np.random.Generator) -> NDArray[np.float64]:
             values, known_means = both(m, rng)
@@ -220,10 +225,28 @@ class ReedMuller(SampledSource):
 
         most = int(_MOST_WORDS_DRAWS / 2**self.n_bits)
         goal = 0.999 * asked.error / asked.quantile
-        mean = mean_to(draw, goal, most, asked.rng(_STREAM, 1), self._variance_bound)
-        error = asked.quantile * mean.standard_error + 2.0**-44 * (self.dim + abs(mean.value))
+        reach = self._reach(slopes, most)
+        mean = mean_to(draw, goal, most, asked.rng(_STREAM, 1), reach, bound)
+        error = asked.quantile * mean.numerical_error + 2.0**-44 * (self.dim + abs(mean.value))
         method = f"draws around one of 2^{self.n_bits} words, {2 * (mean.n_draws + _PILOT)} of them"
         return Reference(mean.value, error, method, confidence=asked.confidence)
+
+    def _reach(self, slopes: NDArray[np.float64], draws: int) -> float:
+        """Return the range of terms but for the log of the draws, with what is subtracted of them.
+
+        The log-ratio is ``-log 2^n_bits`` at least, and above u with probability exp(-u) at most,
+        as its exponential has mean 1. ``(|Z|^2 - d)/2`` is within ``sqrt(d u)`` and
+        ``sqrt(d u) + u`` (Laurent and Massart). The cube's log-ratio is a sum over axes with slope
+        ``2/sigma`` at most, so that Gaussian concentration holds, or in a range as the first.
+        """
+        rarity = math.log(2.0 * draws)
+        cube = min(
+            4.0 / self.sigma * math.sqrt(2.0 * self.dim * rarity),
+            self.dim * math.log(2.0) + rarity,
+        )
+        squares = 2.0 * math.sqrt(self.dim * rarity) + rarity
+        reach = (self.n_bits + 1.0) * math.log(2.0)
+        return reach + float(np.abs(slopes) @ np.array([squares, cube]))
 
     def _log_ratio(
         self, noise: NDArray[np.float64], cosets: NDArray[np.float64]
@@ -278,8 +301,7 @@ class ReedMuller(SampledSource):
         mixture = self._mixture
         most = int(_MOST_WORDS_DRAWS / mixture.n)
         found = mixture.entropy(asked.standard_error, most, asked.rng(_STREAM, 2))
-        error = asked.quantile * found.standard_error + found.kernel_error
-        error = max(error + 2.0**-50 * abs(found.value), asked.least)
+        error = max(asked.quantile * found.numerical_error, asked.least)
         method = f"Monte Carlo over the mixture of {mixture.n} words, {found.n_draws} draws"
         return Reference(found.value, error, method, confidence=asked.confidence)
 

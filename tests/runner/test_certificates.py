@@ -92,7 +92,7 @@ def test_another_version_is_another_certificate(
         if what == "version":
             monkeypatch.setattr(Sampled, "version", "2")
         else:
-            monkeypatch.setattr(certificates, "CERTIFICATE_VERSION", "2")
+            monkeypatch.setattr(certificates, "CERTIFICATE_VERSION", "0")
         find(store)
     assert len(asked) == 2
 
@@ -171,12 +171,53 @@ def test_verification(asked: list[Any]) -> None:
     again = verify(Sampled(), reference, 1e-2, 0.9)
     assert again.agrees
     assert again.fresh
-    assert asked[-1] == (1e-2, 0.9, 1)
-    # both are within 0.01: 0.019 apart they may be, 0.021 not
-    assert verify(Sampled(shift=0.019), reference, 1e-2).agrees
-    apart = verify(Sampled(shift=-0.021), reference, 1e-2)
+    assert asked[-1] == (2e-2, 0.999, 1)
+    # within 0.01 and 0.02 of the truth: 0.029 apart they may be, 0.031 not
+    assert verify(Sampled(shift=0.029), reference, 1e-2).agrees
+    apart = verify(Sampled(shift=-0.031), reference, 1e-2)
     assert not apart.agrees
-    assert apart.difference == pytest.approx(0.021)
+    assert apart.difference == pytest.approx(0.031)
+
+
+def test_stored_certificate_that_its_check_contradicts_is_refused(
+    tmp_path: Path, asked: list[Any]
+) -> None:
+    """However it came there: from a merged store, say."""
+    source = registry.make_source("zero", {})
+    spec = source_spec("zero", source)
+    checks = (ReferenceCheck("other", 0.02, 0.02, 0.01),)
+    bad = Certificate(Reference(0.0, 4e-3, "once", checks, confidence=0.95), {})
+    key = certificates.digest(
+        {"source": spec.identity, "certificate": certificates.CERTIFICATE_VERSION}
+    )
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add_certificate(key, spec, bad)
+        with pytest.raises(
+            ValueError, match="the reference of source 'zero' is refused: .* 2.0e-02"
+        ):
+            find(store)
+    assert not asked
+
+
+def test_certificate_made_now_that_its_check_contradicts_is_refused(
+    tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def certify(self: Sampled, error: float, confidence: float = 0.95, seed: int = 0) -> Reference:
+        return Reference(0.0, error, "now", (ReferenceCheck("other", 1.0, 1.0, 0.1),))
+
+    monkeypatch.setattr(Sampled, "certify", certify)
+    with Store(tmp_path / "s.sqlite") as store:
+        with pytest.raises(ValueError, match="is refused: .* 1.0e.00 apart, 9.0e-01 more than"):
+            find(store)
+        (count,) = store._connection.execute("SELECT count(*) FROM certificates").fetchone()
+    assert count == 0
+
+
+def test_a_proven_bound_with_a_sampled_check_is_verified_anew(asked: list[Any]) -> None:
+    checks = (ReferenceCheck("other", 1 / 3, 0.0, 0.01),)
+    again = verify(Sampled(), Reference(1 / 3, 1e-9, "closed form", checks), 1e-2)
+    assert again.fresh
+    assert again.agrees
 
 
 def test_exact_reference_is_held_against_its_checks() -> None:

@@ -14,11 +14,14 @@ from scipy.stats import chisquare, kstest, laplace, norm, t, uniform
 
 from entbench import Source
 from entbench.mixture import gaussian_entropy
+from entbench.sources import grid, heavy_tails, psk, truncated_mixture, uniform_cube
+from entbench.sources._panels import rule_error
 from entbench.sources.constellations import BPSK, PAM, QAM
 from entbench.sources.gaussian import IsotropicGaussian
 from entbench.sources.grid import UniformGrid
 from entbench.sources.heavy_tails import LaplaceProduct, StudentProduct, _log_gamma_step
 from entbench.sources.psk import PSK
+from entbench.sources.truncated_mixture import TruncatedMixture
 from entbench.sources.uniform_cube import UniformCube
 
 SIGMAS = (1e-3, 0.03, 0.1, 0.5, 0.999, 1.001, 7.0, 1e3)
@@ -370,3 +373,30 @@ def test_parameters_make_the_same_source(name: str) -> None:
     assert np.array_equal(
         again.sample(5, np.random.default_rng(3)), source.sample(5, np.random.default_rng(3))
     )
+
+
+@pytest.mark.parametrize("name", [*MAKERS, "truncated-mixture"])
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_errors_are_not_the_rounding_of_one_processor(
+    name: str, sigma: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change from wider panels is below the bound on rounding, which alone is stated."""
+    seen = []
+
+    def recorded(change: float, rounding: float) -> float:
+        seen.append((change, rounding))
+        return rule_error(change, rounding)
+
+    for module in (grid, heavy_tails, psk, truncated_mixture, uniform_cube):
+        monkeypatch.setattr(module, "rule_error", recorded)
+    make = MAKERS.get(name, lambda sigma: TruncatedMixture(1, sigma))
+    reference = make(sigma).reference()
+    assert all(change < rounding for change, rounding in seen)
+    assert bool(seen) == (name != "gaussian")  # which is a closed form
+    stated = sum(rounding for _, rounding in seen) * (2 if name == "qam-64" else 1)
+    assert name == "gaussian" or stated <= reference.error < 1.5 * stated
+
+
+def test_a_change_above_rounding_is_the_error() -> None:
+    assert rule_error(3e-10, 1e-14) == 3e-10
+    assert rule_error(3e-16, 1e-14) == 1e-14
