@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 # All that a terminal may take for a command, that turns the direction of what follows or has no
@@ -13,6 +14,7 @@ _UNSEEN = (
 _CONTROL = re.compile(f"[{_UNSEEN}]")
 _FORMULA = ("=", "+", "-", "@")
 _LONGEST = 4000
+_MOST_DIGITS = 14  # after the point
 
 
 def printable(text: str) -> str:
@@ -42,6 +44,38 @@ def csv_field(value: object) -> object:
     if len(line) > 1 and line.startswith(_FORMULA) and not _is_number(line):
         return f"'{line}"
     return line
+
+
+def bound_text(error: float) -> str:
+    """Return a bound on an error to two digits, rounded up: what is printed holds too.
+
+    A bound that has two digits itself, but for its last bits, stands as it is.
+    """
+    text = f"{error:.1e}"
+    if not math.isfinite(error) or float(text) >= error * (1.0 - 1e-9):
+        return text
+    digits, _, power = text.partition("e")
+    return f"{(round(10.0 * float(digits)) + 1) / 10.0 * 10.0 ** int(power):.1e}"
+
+
+def difference_text(difference: float, error: float, confidence: float = 1.0) -> str:
+    """Return how far a second evaluation is away; within rounding, how far it may be."""
+    if confidence >= 1.0 and difference <= error:
+        return f"at most {bound_text(error)}"
+    return f"{difference:.1e}"
+
+
+def value_text(value: float, error: float, confidence: float = 1.0) -> str:
+    """Return a value to the digits that its error leaves: none that another processor changes.
+
+    An exact one to the last place above its error, which is rounding. One from an interval, whose
+    error is all chance, to two digits of that.
+    """
+    if error <= 0.0:
+        return f"{value:.{_MOST_DIGITS}f}"
+    size = math.log10(error)
+    places = -math.ceil(size) if confidence >= 1.0 else 1 - math.floor(size)
+    return f"{value:.{min(max(places, 0), _MOST_DIGITS)}f}"
 
 
 def encodable(text: str) -> str:

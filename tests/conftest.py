@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTBENCH_STORE", str(tmp_path / "store.sqlite"))
 
 
-@pytest.fixture(autouse=True)
-def _forget_registrations() -> Iterator[None]:
+@contextmanager
+def _registrations_forgotten() -> Iterator[None]:
     kinds = (registry.estimators, registry.sources, registry.experiments)
     known = [(kind, dict(kind._registered)) for kind in kinds]
     loaded = dict(registry._loaded_plugins)
@@ -34,11 +35,25 @@ def _forget_registrations() -> Iterator[None]:
     registry._loaded_plugins.update(loaded)
 
 
+@pytest.fixture(autouse=True)
+def _forget_registrations() -> Iterator[None]:
+    with _registrations_forgotten():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_registrations_of_modules() -> Iterator[None]:
+    """A fixture of a module registers before any of its tests, and for no other module's."""
+    with _registrations_forgotten():
+        yield
+
+
 @pytest.fixture
 def entbench(tmp_path: Path) -> Command:
     """Run the command line in a process of its own, in a folder of its own."""
 
-    def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    # the limit is for what hangs, however slow or busy the machine
+    def run(*arguments: object, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "entbench", *map(str, arguments)],
             cwd=tmp_path,

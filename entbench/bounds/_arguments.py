@@ -13,6 +13,7 @@ from entbench._validation import check_integer, check_positive
 # beyond this a float overflows when exponentiated
 _EXP_MAX = 709.0
 _LARGEST_SCALE = 1e30
+_ROUNDING = 2.0**-50
 
 
 def check_setting(n: Any, dim: Any, sigma: Any) -> tuple[int, int, float]:
@@ -47,6 +48,24 @@ def check_not_negative(name: str, value: Any) -> float:
     if not number >= 0.0:
         raise ValueError(message)
     return number
+
+
+def at_least(value: float, error: float) -> float:
+    """Return a lower bound on a number >= 0 that is known to `error`: never above it by rounding.
+
+    Which way the last digits fall differs from processor to processor, and where the number is
+    below them a computed one can exceed an upper bound of its own.
+    """
+    return max(0.0, value - error)
+
+
+def beyond_rounding(value: float, *terms: float) -> float:
+    """Return `value`, a sum of `terms`, but 0 where it is within the rounding of these.
+
+    Each is a few operations away from exact numbers: 8 half units in its last place, 2^-50 of
+    itself.
+    """
+    return value if abs(value) > _ROUNDING * math.fsum(map(abs, terms)) else 0.0
 
 
 def exp_or_inf(log_value: float) -> float:

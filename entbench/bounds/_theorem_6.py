@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from entbench._validation import check_choice, check_integer, check_positive
-from entbench.bounds._arguments import check_not_negative, check_scale, check_setting
+from entbench.bounds._arguments import (
+    beyond_rounding,
+    check_not_negative,
+    check_scale,
+    check_setting,
+)
 from entbench.bounds._shift import binary_entropy
 
 Grid = Literal["centres", "end points"]
@@ -137,7 +142,8 @@ def theorem_6_bias_bound(
     """
     n, dim, sigma = check_setting(n, dim, sigma)
     check_choice("grid", grid, _GRIDS)
-    return _log_cells(dim, sigma, epsilon, grid) - math.log(n)
+    log_cells, log_n = _log_cells(dim, sigma, epsilon, grid), math.log(n)
+    return beyond_rounding(log_cells - log_n, log_cells, log_n)
 
 
 def fano_bias_bound(n: int, log_values: float, decoding_error: float) -> float:
@@ -178,7 +184,8 @@ def fano_bias_bound(n: int, log_values: float, decoding_error: float) -> float:
     epsilon = check_not_negative("decoding_error", decoding_error)
     if epsilon > 1.0:
         raise ValueError(f"`decoding_error` must be a probability; got {decoding_error!r}.")
-    return (1.0 - epsilon) * log_values - binary_entropy(epsilon) - math.log(n)
+    known, unsure, log_n = (1.0 - epsilon) * log_values, binary_entropy(epsilon), math.log(n)
+    return beyond_rounding(known - unsure - log_n, known, unsure, log_n)
 
 
 def theorem_6_log_samples(

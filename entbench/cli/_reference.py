@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from entbench._text import bound_text, difference_text, line_of, value_text
 from entbench.cli._common import assignments, format_option, load_plugins, plugin_option, show
 from entbench.cli._progress import progress
 
@@ -59,9 +60,10 @@ def reference(
 
     In nats, with a bound on its error, the confidence of that bound, the method, and a second
     evaluation beside it. A truth that takes sampling is made once and kept. An exact one is made
-    anew each time, its check too, and --verify holds it against that.
+    anew each time, its check too, and --verify holds it against that. A truth that a second
+    evaluation contradicts, beyond the errors of both, is not printed.
 
-    Exit code 0: done; 1: --verify found another value; 2: wrong usage.
+    Exit code 0: done; 1: --verify contradicts the value; 2: wrong usage, or no value that holds.
     """
     from entbench import _registry
     from entbench._validation import check_positive
@@ -82,8 +84,11 @@ def reference(
             found = certificates.reference_of(spec, made, error, confidence, opened)
         if verify:
             second = certificates.verify(made, found.reference, error, confidence)
+    if second is not None and not second.agrees:
+        line = line_of(certificates.refusal(found.reference, second, source))
+        click.echo(f"entbench: error: {line}", err=True)
+        sys.exit(1)
     show(_printout(source, made, found, second), format_)
-    sys.exit(1 if second is not None and not second.agrees else 0)
 
 
 @contextmanager
@@ -119,7 +124,7 @@ def _printout(
     if second is not None:
         data["verification"] = {**asdict(second), "agrees": second.agrees}
         record["agrees"] = second.agrees
-        rows.append(("verified", _verdict(second)))
+        rows.append(("verified", _verdict(second, truth)))
     rows += [(key.replace("_", " "), _fact(key, value)) for key, value in facts.items()]
     label = ", ".join(f"{key} = {value}" for key, value in params.items())
     table = Table(("", ""), rows, left=2, gaps=False)
@@ -129,8 +134,8 @@ def _printout(
 def _known(truth: Reference) -> list[tuple[str, str]]:
     """Return the rows of the value and its checks."""
     rows = [
-        (truth.quantity, f"{truth.value:.15g} nats"),
-        ("error", f"<= {truth.error:.1e} nats"),
+        (truth.quantity, f"{value_text(truth.value, truth.error, truth.confidence)} nats"),
+        ("error", f"<= {bound_text(truth.error)} nats"),
         ("confidence", f"{truth.confidence:g}"),
         ("method", truth.method),
     ]
@@ -138,24 +143,27 @@ def _known(truth: Reference) -> list[tuple[str, str]]:
 
 
 def _distance(check: ReferenceCheck, truth: Reference) -> str:
-    """Return how far away a check is; one beyond the error reads as a mistake if it is none."""
+    """Return how far away a check is, and how loose it is where that is more than the error."""
     from entbench.runner._certificates import allowed_of
 
-    differs = f"differs by {check.difference:.1e} nats"
+    distance = difference_text(check.difference, truth.error, truth.confidence)
+    differs = f"differs by {distance} nats"
+    allowed = allowed_of(truth, check)
+    if check.difference > allowed:
+        return f"{differs}, more than the {allowed:.1e} ALLOWED"
+    if check.error is not None and check.error > truth.error:
+        return f"{differs}; its own error is {bound_text(check.error)}"
     if check.difference <= truth.error:
         return differs
-    allowed = allowed_of(truth)
-    if check.difference <= allowed:
-        return f"{differs}; looser than the error, it may by {allowed:.1e}"
-    return f"{differs}, more than the {allowed:.1e} ALLOWED"
+    return f"{differs}; looser than the error, it may by {allowed:.1e}"
 
 
-def _verdict(second: Verification) -> str:
-    word = "agrees with" if second.agrees else "DISAGREES with"
-    differs = f"differs by {second.difference:.1e}, allowed {second.allowed:.1e}"
+def _verdict(second: Verification, truth: Reference) -> str:
+    distance = difference_text(second.difference, truth.error, truth.confidence)
+    differs = f"differs by {distance}, allowed {second.allowed:.1e}"
     if not second.fresh:
-        return f"{word} its check above, an evaluation of its own: {differs}"
-    return f"{word} {second.method}: {second.value:.10g} nats, {differs}"
+        return f"agrees with its check above, an evaluation of its own: {differs}"
+    return f"agrees with {second.method}: {second.value:.10g} nats, {differs}"
 
 
 def _fact(key: str, value: object) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from entbench._records import ExperimentRun, RunInfo, SuiteRun
+from entbench._text import bound_text
 from entbench.report._compare import FACTOR, FAMILY, Change, Comparison, Difference, On, Verdict
 from entbench.report._format import finite_or_none, number
 from entbench.report._render import Printout, Table
@@ -149,8 +150,8 @@ def _truth_notes(found: Comparison) -> Iterator[str]:
         first, second = truth.first, truth.second
         yield (
             f"✗ THE TRUTH CHANGED: {truth.source.label}: {first.quantity} = {first.value:.10g} "
-            f"within {first.error:.1e} in A, {second.quantity} = {second.value:.10g} within "
-            f"{second.error:.1e} in B; each run's errors are against its own"
+            f"within {bound_text(first.error)} in A, {second.quantity} = {second.value:.10g} "
+            f"within {bound_text(second.error)} in B; each run's errors are against its own"
         )
 
 

@@ -19,7 +19,8 @@ def with_error(value: float | None, interval: Interval | None) -> str:
         return number(value)
     decimals = 1 - math.floor(math.log10(half))
     if decimals > 7:
-        return f"{value:.6g} ± {half:.1e}"
+        # digits below those of the half width are rounding, which differs between processors
+        return f"{round(value, decimals):.6g} ± {half:.1e}"
     return f"{value:.{max(decimals, 0)}f} ± {half:.{max(decimals, 0)}f}"
 
 

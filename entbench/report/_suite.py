@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
+from entbench._text import bound_text, value_text
 from entbench.report._checks import CHECKS, Check, Status, run_check
 from entbench.report._format import finite_or_none, number, with_error
 from entbench.report._rates import RECALLED, Rate, rate_of
@@ -265,10 +265,16 @@ def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, .
         f"{row.n}",
         with_error(row.bias, row.bias_ci),
         mae,
-        number(row.rmse),
+        _rmse(row),
         number(row.seconds),
         *(_bound(theory, name) for name in theorems),
     )
+
+
+def _rmse(row: Row) -> str:
+    if row.at_reference_floor and row.rmse is not None and row.rmse <= row.reference_error:
+        return f"≤ {bound_text(row.reference_error)}"
+    return number(row.rmse)
 
 
 def _bound(theory: RowBounds, name: str) -> str:
@@ -279,10 +285,10 @@ def _bound(theory: RowBounds, name: str) -> str:
 
 def _case_title(case: Case) -> str:
     reference = case.reference
-    digits = max(0, min(14, -math.ceil(math.log10(reference.error)))) if reference.error else 14
+    value = value_text(reference.value, reference.error, reference.confidence)
     return (
-        f"{case.source.label}: {reference.quantity} = {reference.value:.{digits}f} nats, "
-        f"error <= {reference.error:.1e}"
+        f"{case.source.label}: {reference.quantity} = {value} nats, "
+        f"error <= {bound_text(reference.error)}"
     )
 
 

@@ -124,7 +124,9 @@ def _bias_lower(n: int, facts: SourceFacts) -> float | None:
     information = facts.mutual_information
     if information is None:
         return None
-    lower = max(0.0, information - math.log(n))
+    chi_square = facts.chi_square_information
+    known = math.inf if chi_square is None else chi_square
+    lower, _ = bounds.plug_in_bias_bounds(n, information, known)
     if facts.log_values is None:
         return lower
     return max(lower, bounds.uniform_values_bias_bound(n, information, facts.log_values))

@@ -241,7 +241,11 @@ class DaskDriver:
         if batch is None:
             return []  # recalled
         if future.status == "finished":
-            return self._read(batch, json.loads(future.result()))
+            try:
+                answer = future.result()
+            except Exception as error:  # of the connection that it comes by: the cells were run
+                self._lost(error)
+            return self._read(batch, json.loads(answer))
         if future.status != "error":
             self._lost("the connection was closed")
         return self._fail(batch, future.exception())

@@ -18,6 +18,16 @@ def steps(start: float, stop: float, width: float) -> NDArray[np.float64]:
     return np.linspace(start, stop, 1 + max(1, math.ceil((stop - start) / width)))
 
 
+def rule_error(change: float, rounding: float) -> float:
+    """Return a bound on a rule's error: its change from a coarser rule, or its rounding if larger.
+
+    Halving the panels takes an analytic integrand's error down by far more than the 2 that this
+    needs, so the change covers both where it is the larger. Where it is not, it is rounding itself,
+    which differs from processor to processor: the bound must not.
+    """
+    return max(change, rounding)
+
+
 def panel_nodes(panels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return nodes and weights of the 24-point rule on each panel between neighbouring ends."""
     half = 0.5 * np.diff(panels)[:, None]

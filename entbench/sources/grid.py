@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from entbench._validation import check_integer, check_positive
-from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._panels import panel_nodes, rule_error, steps
 from entbench.sources._product import NOISE_ENTROPY, REACH, ROUNDING, ProductSource, weighted_sum
 
 if TYPE_CHECKING:
@@ -161,9 +161,9 @@ class GridAxis:
         return f"log {self.k} - H(S|S+Z) + h(Z) by the trapezoidal rule"
 
     def entropy(self) -> tuple[float, float]:
-        """Return h in nats, and its change from panels twice as wide plus rounding."""
+        """Return h in nats, and its change from panels twice as wide, or rounding."""
         fine, coarse = (self._panel_entropy(width) for width in (0.25, 0.5))
-        return fine, abs(fine - coarse) + ROUNDING * (1.0 + abs(fine))
+        return fine, rule_error(abs(fine - coarse), ROUNDING * (1.0 + abs(fine)))
 
     def second_entropy(self) -> float:
         """Return ``log k - int q(t) H(S|T=t) dt + h(Z)``."""

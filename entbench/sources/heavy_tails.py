@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import erfcx, gammaln, log_ndtr, stdtrit
 
 from entbench._validation import check_integer, check_positive
-from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._panels import panel_nodes, rule_error, steps
 from entbench.sources._product import REACH, ROUNDING, ProductSource, weighted_sum
 
 if TYPE_CHECKING:
@@ -181,9 +181,9 @@ class _HeavyAxis:
         """Return the same by another formula."""
 
     def entropy(self) -> tuple[float, float]:
-        """Return the differential entropy and the change from wider panels, plus rounding."""
+        """Return the differential entropy and the change from wider panels, or rounding."""
         fine, coarse = (self._panel_entropy(width) for width in (0.25, 0.5))
-        return fine, abs(fine - coarse) + ROUNDING * (1.0 + abs(fine))
+        return fine, rule_error(abs(fine - coarse), ROUNDING * (1.0 + abs(fine)))
 
     def second_entropy(self) -> float:
         """Return the same from the other formula for the density, on other panels."""

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
-from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._panels import panel_nodes, rule_error, steps
 from entbench.sources._product import NOISE_ENTROPY, REACH, ROUNDING, weighted_sum
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class PSK(Source):
     def reference(self) -> Reference:
         """Return h(S+Z) by quadrature in polar coordinates, confirmed by ``log k - H(S|S+Z)``.
 
-        The error bound is the change to finer rules in both coordinates, plus rounding.
+        The error bound is the change to finer rules in both coordinates, or rounding.
         """
         circle = self._circle
         scale = 2.0 * math.log(self.sigma)
@@ -84,7 +84,7 @@ class PSK(Source):
         size = 1.0 + abs(entropy) + abs(scale)
         return Reference(
             value=value,
-            error=abs(entropy - coarse) + ROUNDING * size,
+            error=rule_error(abs(entropy - coarse), ROUNDING * size),
             method="panels along the radius times the trapezoidal rule along the angle",
             checks=(
                 ReferenceCheck(

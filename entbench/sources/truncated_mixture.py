@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from entbench._base import Reference, ReferenceCheck, Source, SourceFacts
 from entbench._validation import check_integer, check_positive
-from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._panels import panel_nodes, rule_error, steps
 from entbench.sources._product import chi_square_of_product, log_ndtr_difference, weighted_sum
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TruncatedMixture(Source):
     def reference(self) -> Reference:
         """Return h(S+Z) = d h_1; h_1 by Gauss-Legendre panels, confirmed by adaptive quadrature.
 
-        The error bound is the change from halving every panel plus a bound on rounding, times d.
+        The error bound is that of the axis, by halving every panel or by rounding, times d.
         """
         axis = self._axis
         entropy, error = axis.entropy()
@@ -168,7 +168,7 @@ class _Axis:
         middles = 0.5 * (panels[1:] + panels[:-1])
         fine = self._panel_entropy(np.sort(np.concatenate([panels, middles])))
         size = max(abs(fine), 1.0, abs(math.log(self.sigma)))
-        return fine, abs(fine - coarse) + _ROUNDING * size
+        return fine, rule_error(abs(fine - coarse), _ROUNDING * size)
 
     def entropy_adaptive(self) -> float:
         """Return h_1 by another rule, QUADPACK's adaptive one."""

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from entbench._validation import check_integer, check_positive
-from entbench.sources._panels import panel_nodes, steps
+from entbench.sources._panels import panel_nodes, rule_error, steps
 from entbench.sources._product import (
     REACH,
     ROUNDING,
@@ -112,7 +112,7 @@ class _Axis:
 
     def entropy(self) -> tuple[float, float]:
         fine, coarse = (self._panel_entropy(width) for width in (0.25, 0.5))
-        return fine, abs(fine - coarse) + ROUNDING * (1.0 + abs(fine))
+        return fine, rule_error(abs(fine - coarse), ROUNDING * (1.0 + abs(fine)))
 
     def second_entropy(self) -> float:
         def integrand(x: float) -> float:

@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entbench import bounds
+from entbench.bounds import _capacity, _minimax, _plug_in
+from entbench.bounds._arguments import beyond_rounding
+from entbench.bounds._capacity import AXIS_ERROR
 from entbench.bounds._plug_in import _expected_count_entropy
 
 # few noise levels, since the information of a grid is a quadrature for each
@@ -39,14 +42,13 @@ def test_lower_bounds_are_below_upper_ones(dim: int) -> None:
         anyone = bounds.minimax_risk_bound(n, dim, sigma)
         chi_square = bounds.cube_chi_square_information(dim, sigma)
         kl = bounds.smoothed_kl_bound(n, chi_square)
-        # 1e-11 per axis is what the quadrature may be off by
-        slack = 1e-11 * dim
-        assert max(bias, by_theorem_6) <= min(upper, kl, length) + slack
+        # 1e-12: some thousand roundings of 2^-53, relative
+        assert max(bias, by_theorem_6) <= min(upper, kl, length) * (1 + 1e-12)
         # a guess at the middle of the range errs by half of it at most
-        assert anyone <= min(upper, 0.5 * length) + slack
+        assert anyone <= min(upper, 0.5 * length) * (1 + 1e-12)
         # the witness is a product law of mean 0 in the cube, so it is 1-subgaussian
-        assert bias <= bounds.subgaussian_risk_bound(n, dim, sigma, 1.0) + slack
-        assert by_theorem_6 <= bias + slack
+        assert bias <= bounds.subgaussian_risk_bound(n, dim, sigma, 1.0) * (1 + 1e-12)
+        assert by_theorem_6 <= bias + 2 * AXIS_ERROR * dim  # which was taken off, and may be off
 
 
 @given(samples, dims, noise, norms)
@@ -187,6 +189,57 @@ def test_scales_at_the_end_of_the_range(sigma: float, dim: int) -> None:
     lower, upper = bounds.peak_limited_capacity_bounds(sigma)
     assert 0 <= lower <= upper * (1 + 1e-12)
     assert bounds.minimax_risk_bound(10, dim, sigma) <= bounds.plug_in_risk_bound(10, dim, sigma)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.9, -0.9])
+def test_lower_bounds_stay_below_upper_ones_however_the_quadrature_rounds(
+    off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the information of a grid wrong by nine tenths of what it may be off by.
+
+    From sigma = 1e5 on that is more than the information itself.
+    """
+    exact = bounds.pam_information
+
+    def rounded(k: int, sigma: float) -> float:
+        return max(0.0, exact(k, sigma) + off * AXIS_ERROR)
+
+    for module in (_capacity, _minimax, _plug_in):
+        monkeypatch.setattr(module, "pam_information", rounded)
+    for sigma in (0.2, *10.0 ** np.arange(31)):
+        lower, upper = bounds.peak_limited_capacity_bounds(sigma)
+        assert 0 <= lower <= upper * (1 + 1e-12)
+        for n, dim in itertools.product((1, 2, 10**6), (1, 3, 1000)):
+            length = bounds.trivial_range(dim, sigma) * (1 + 1e-12)
+            assert 0 <= bounds.worst_case_bias_bound(n, dim, sigma) <= length
+            assert 0 <= bounds.minimax_risk_bound(n, dim, sigma) <= 0.5 * length
+
+
+def test_information_is_never_negative() -> None:
+    for k, sigma in itertools.product((2, 3, 7), (1e3, 1e7, 1e8, 1e30)):
+        assert bounds.pam_information(k, sigma) >= 0
+
+
+@pytest.mark.parametrize("m", [2, 3, 10, 1000, 7**12])
+def test_differences_below_rounding_are_zero(m: int) -> None:
+    """Log m is another float for every way to compute it; of m values, m samples tell it all."""
+    for up in (-math.inf, math.inf):
+        log_m = float(math.log(m))
+        for _ in range(3):
+            log_m = math.nextafter(log_m, up)
+        assert bounds.fano_bias_bound(m, log_m, 0.0) == 0
+        assert bounds.plug_in_bias_bounds(m, log_m, math.inf)[0] == 0
+        # so many samples know the law: what is left, (m - 1)/2n, is below rounding
+        assert bounds.uniform_values_bias_bound(10**18, log_m, math.log(m)) == 0 or m > 10**6
+    assert bounds.fano_bias_bound(m, math.log(m) * (1 + 1e-12), 0.0) > 0
+    assert beyond_rounding(1e-15, 0.5, -0.5) == 1e-15  # more than 2^-50
+    assert beyond_rounding(-4e-16, 0.5, -0.5) == 0
+    assert beyond_rounding(-4e-16, 4e-16) == -4e-16
+
+
+def test_bias_bounds_of_informations_that_are_rounding() -> None:
+    lower, upper = bounds.plug_in_bias_bounds(1, 4.4e-16, 2.2e-16)
+    assert 0 <= lower <= upper
 
 
 def test_every_bound_is_documented_with_its_certainty() -> None:

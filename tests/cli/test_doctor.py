@@ -40,7 +40,7 @@ def doctor(tmp_path: Path) -> Doctor:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=300,  # compiling takes half a minute, once
+            timeout=900,  # compiling takes half a minute, once
         )
 
     return run
@@ -201,10 +201,10 @@ def test_a_self_test_that_dies_or_fails_is_wrong(
 
 
 def test_a_child_that_hangs_is_ended() -> None:
-    child = _environment.Child("-c", "import time; time.sleep(60)")
+    child = _environment.Child("-c", "import time; time.sleep(900)")
     with pytest.raises(_environment.ChildError, match=r"no answer after 0\.1 s"):
         child.answer(0.1)
-    assert child._process.wait(10) != 0
+    assert child._process.returncode != 0  # it has been waited for
 
 
 def test_store_is_looked_at_and_left_alone(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +18,11 @@ from entbench.cli import main
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_help_comes_at_once(entbench: Command) -> None:
-    start = time.perf_counter()
+def test_help_has_a_way_in_and_every_command(entbench: Command) -> None:
+    """It comes at once as it imports nothing slow: tests/test_public_api.py."""
     done = entbench("--help")
-    seconds = time.perf_counter() - start
     assert done.returncode == 0
     assert "entbench suite d=5 sigma=0.1" in done.stdout
-    # 0.07 s on an idle machine; the target is 0.5 s, with room for a busy one
-    assert seconds < 2.0
     for command in ("suite", "list", "describe", "reference", "estimate", "completion"):
         assert command in done.stdout
         assert entbench(command, "--help").returncode == 0

@@ -88,7 +88,7 @@ def visit(browser: Browser, pages: dict[str, Path]) -> Iterator[Callable[..., Pa
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page: Page = context.new_page()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.append(request.url))
         heard = complaints if refusals is None else refusals
         page.on("console", lambda said: heard.append(said.text))

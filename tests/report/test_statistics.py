@@ -10,6 +10,8 @@ import pytest
 from entbench._records import SuiteRun
 from entbench.report import summarise
 from entbench.report._statistics import mean_interval, rows_of, slope_of
+from entbench.report._suite import _cells
+from entbench.report._theorems import RowBounds
 
 RunOf = Callable[..., SuiteRun]
 TRUTH = 2.0
@@ -43,6 +45,13 @@ def test_error_of_the_reference_widens_and_marks(around: RunOf) -> None:
     (floor,) = rows_of(around({10: [2.01, 1.99]}, error=0.1))
     assert floor.at_reference_floor
     assert not wide.at_reference_floor
+
+
+def test_what_is_below_the_floor_is_not_printed(around: RunOf) -> None:
+    """Of errors of 4e-16 beside a truth to 4.1e-14 every digit is rounding."""
+    (row,) = rows_of(around({10: [2.0 + 4e-16, 2.0, 2.0 - 4e-16]}, error=4.1e-14))
+    _, _, bias, mae, rmse, _ = _cells(row, RowBounds(), ())
+    assert (bias, mae, rmse) == ("0 ± 4.2e-14", "at reference floor", "≤ 4.1e-14")
 
 
 def test_failures_are_counted_and_left_out(around: RunOf) -> None:

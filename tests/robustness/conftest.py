@@ -94,7 +94,7 @@ class Sandbox:
         self.folder = folder
         self.environment = {**os.environ, "LOKY_MAX_CPU_COUNT": "1"}
 
-    def __call__(self, script: str, *, disks: bool = False, timeout: float = 100) -> str:
+    def __call__(self, script: str, *, disks: bool = False, timeout: float = 600) -> str:
         if disks and not can_have_own_disks():
             pytest.skip("needs user namespaces and mounts in them")
         code = PRELUDE + textwrap.dedent(script)

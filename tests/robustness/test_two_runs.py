@@ -26,44 +26,68 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Outcome]
 
-SLOW = """
-import os, time
+# Runs go on in step, a fit each, so that they are at once however slow the machine is: all of them,
+# `TOGETHER`, for the `FIRST` steps; then some wait to be killed, the `LASTING` for a file `go`.
+IN_STEP = """
+import itertools, os, time
+from pathlib import Path
 import numpy as np
 from entbench import EntropyEstimator, register_estimator
 
+STEPS = itertools.count()
 
-@register_estimator("slow")
-class Slow(EntropyEstimator):
+
+def in_step():
+    step, role = next(STEPS), os.environ["ROLE"]
+    Path(f"step-{step}-{role}-{os.getpid()}").touch()
+    while True:
+        killed = Path("go").exists()
+        parties, others = ("LASTING", "lasting-*") if killed else ("TOGETHER", "*")
+        here = list(Path().glob(f"step-{step}-{others}"))
+        held = step >= int(os.environ["FIRST"]) and (role == "doomed" or not killed)
+        if len(here) >= int(os.environ[parties]) and not held:
+            return
+        time.sleep(0.01)
+
+
+@register_estimator("in-step")
+class InStep(EntropyEstimator):
     reads, version = "noisy", "1"
 
     def fit(self, X, y=None):
-        time.sleep(float(os.environ["PAUSE"]))
+        if "ROLE" in os.environ:
+            in_step()
         self.entropy_ = float(np.log(np.std(X)))
         return self
 """
 STORE = "s.sqlite"
+FIRST = 6
+PATIENCE = 600.0  # seconds, with what never comes; no machine is as slow
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
-    plugin = str(folder / "slow.py")
-    own = [sys.executable, "-m", "entbench", "suite", *arguments, "-e", "slow"]
+    plugin = str(folder / "in_step.py")
+    own = [sys.executable, "-m", "entbench", "suite", *arguments, "-e", "in-step"]
     return [*own, "--plugin", plugin, "--format", "json", "-q", "-j", "1"]
 
 
-def start(folder: Path, *arguments: str, pause: float = 0.03) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, role: str) -> subprocess.Popen[str]:
+    together = {"FIRST": f"{FIRST}", "TOGETHER": "5", "LASTING": "3"}
     return subprocess.Popen(
         [*command(folder, *arguments), "--store", STORE],
         cwd=folder,
-        env={**os.environ, "PAUSE": str(pause)},
+        env={**os.environ, **together, "ROLE": role},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # whoever runs the tests in the background has it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
 def table(run: subprocess.Popen[str]) -> Any:
     """Return what a run printed, without times."""
-    out, err = run.communicate(timeout=100)
+    out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode in (0, 1), err
     rows = json.loads(out)["rows"]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
@@ -81,7 +105,7 @@ def queried(folder: Path, query: str) -> list[Any]:
 
 def wait_for_cells(folder: Path, runs: int, cells: int = 3) -> None:
     """Wait until so many runs have each computed so many cells."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     query = f"SELECT run FROM cells GROUP BY run HAVING count(*) >= {cells}"
     while len(queried(folder, query)) < runs:
         assert time.monotonic() < deadline, "no run began"
@@ -89,21 +113,21 @@ def wait_for_cells(folder: Path, runs: int, cells: int = 3) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "slow.py").write_text(SLOW)
-    monkeypatch.setenv("PAUSE", "0")
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in_step.py").write_text(IN_STEP)
     return tmp_path
 
 
 def test_runs_at_once_some_of_them_killed(folder: Path, call: Call) -> None:
     same, other = ("d=1", "n=20,30", "--trials", "20"), ("d=2", "n=20,30", "--trials", "20")
-    runs = [start(folder, *same), start(folder, *same), start(folder, *other)]
+    runs = [start(folder, *each, role="lasting") for each in (same, same, other)]
     ends = (signal.SIGKILL, signal.SIGINT)
-    doomed = [start(folder, *other, pause=0.2) for _ in ends]
+    doomed = [start(folder, *other, role="doomed") for _ in ends]
     try:
         wait_for_cells(folder, 5)
         for run, number in zip(doomed, ends, strict=True):
             run.send_signal(number)
+        (folder / "go").touch()
         # readers are let in, and the run that goes on is told from those that ended
         listed = json.loads(call("runs", "--store", STORE, "--format", "json").out)["runs"]
         assert len(listed) == 5
@@ -111,7 +135,7 @@ def test_runs_at_once_some_of_them_killed(folder: Path, call: Call) -> None:
             assert call("export", each["run"], "--store", STORE).code == 0
         tables = [table(run) for run in runs]
         for run in doomed:
-            run.communicate(timeout=100)
+            run.communicate(timeout=PATIENCE)
             assert run.returncode != 0
     finally:
         for run in (*runs, *doomed):
@@ -120,7 +144,8 @@ def test_runs_at_once_some_of_them_killed(folder: Path, call: Call) -> None:
     assert queried(folder, "PRAGMA integrity_check") == [("ok",)]
     assert queried(folder, "PRAGMA foreign_key_check") == []
     turns = [run for (run,) in queried(folder, "SELECT run FROM cells ORDER BY rowid")]
-    assert sum(a != b for a, b in itertools.pairwise(turns)) > 10  # they were at once
+    # they were at once: a step of three runs has two turns at least, and most of 40 have three
+    assert sum(a != b for a, b in itertools.pairwise(turns)) >= 2 * (40 - FIRST)
     (unfinished,) = queried(folder, "SELECT count(*) FROM runs WHERE finished IS NULL")
     assert unfinished == (2,)
     # alone, in stores of their own, to the bit

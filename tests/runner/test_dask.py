@@ -25,9 +25,15 @@ from entbench.runner._limits import Limits
 
 distributed = pytest.importorskip("distributed")
 
+PATIENCE = 300.0  # seconds, with what never comes; no machine is as slow
+
 PLUGIN = """
+import os
 import time
+from pathlib import Path
 from entbench import EntropyEstimator, register_estimator
+
+HOLD = Path(__file__).with_name("hold")
 
 
 class Base(EntropyEstimator):
@@ -41,6 +47,11 @@ class Base(EntropyEstimator):
 @register_estimator("slow")
 class Slow(Base):
     def value(self, X):
+        # with this file, the cells that are begun after the first few never end
+        if HOLD.exists():
+            HOLD.with_name(f"fit-{os.getpid()}-{time.monotonic_ns()}").touch()
+            while len(list(HOLD.parent.glob("fit-*"))) > 20:
+                time.sleep(0.01)
         time.sleep(0.03)
         return float(X.mean())
 
@@ -94,7 +105,7 @@ class Cluster:
         return process
 
     def _wait(self, path: Path) -> str:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if path.exists() and path.read_text().endswith("}"):
                 return path.read_text()
@@ -133,7 +144,7 @@ def run(
 
 def waited_for(cluster: Cluster, count: int) -> None:
     with distributed.Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(count, timeout=60)
+        client.wait_for_workers(count, timeout=PATIENCE)
 
 
 def test_workers_and_scheduler_that_come_and_go(
@@ -171,14 +182,18 @@ def keep_limits_and_refuse_a_worker(cluster: Cluster, plugin: str, tmp_path: Pat
     cluster.worker(PYTHONPATH=str(fake.parent))
     waited_for(cluster, 3)
     ours = library_versions()["numpy"]
-    options: dict[str, Any] = {"trials": 2, "dask": cluster.address, "timeout": "3s"}
-    with pytest.warns(UserWarning, match=f"worker tcp://.* refused: numpy 1.26.4, here {ours}$"):
-        found = run(plugin, tmp_path / "limits", ["stuck", "kl"], **options)
-    assert [row[1] for row in found] == ["timeout"] * 4 + ["ok"] * 4
+    refused = f"worker tcp://.* refused: numpy 1.26.4, here {ours}$"
+    options: dict[str, Any] = {"trials": 2, "dask": cluster.address}
+    # no cell ends, and each has its turn; those that do end are given a limit that none meets
+    for name, timeout, status in (("stuck", "1s", "timeout"), ("kl", "1h", "ok")):
+        with pytest.warns(UserWarning, match=refused):
+            found = run(plugin, tmp_path / "limits", [name], timeout=timeout, **options)
+        assert [row[1] for row in found] == [status] * 4
 
 
 def lose_the_scheduler(cluster: Cluster, plugin: str, tmp_path: Path) -> None:
     done = []
+    (tmp_path / "hold").touch()
 
     def on_record(record: Record) -> None:
         done.append(record)
@@ -190,6 +205,7 @@ def lose_the_scheduler(cluster: Cluster, plugin: str, tmp_path: Path) -> None:
         pytest.raises(OSError, match=r"the Dask scheduler at tcp://.* is lost .*finished cells"),
     ):
         run(plugin, tmp_path / "cut", ["slow"], on_record, dask=cluster.address)
+    (tmp_path / "hold").unlink()
     again = run_suite(
         params={"d": 2, "n": [20, 50]}, estimators=["slow"], store=tmp_path / "cut", jobs=1
     )
@@ -342,6 +358,23 @@ class FakeClient:
 
     def close(self, **options: Any) -> None:
         pass
+
+
+def test_answer_that_is_lost_on_its_way_says_that_the_scheduler_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It can go between a cell's end and its answer, or while nothing is under way."""
+    suite = override(load_suite("truncated-mixture"), {"n": [20]}, estimators=["kl"], trials=2)
+    client: Any = FakeClient(deadly=-1, retries=False)
+
+    def reset(future: FakeFuture) -> str:
+        raise distributed.comm.CommClosedError("in <TCP (closed)>: connection reset by peer")
+
+    monkeypatch.setattr(FakeFuture, "result", reset)
+    driver = DaskDriver(client, "tcp://s:1", Limits())
+    driver.look()
+    with pytest.raises(OSError, match=r"the Dask scheduler at tcp://s:1 is lost \(in <TCP .* kept"):
+        list(driver.run(make_plan(suite).cells))
 
 
 @pytest.mark.parametrize("retries", [True, False])

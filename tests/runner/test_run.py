@@ -302,22 +302,45 @@ def test_store_error_in_the_middle_stops_the_run(tmp_path: Path) -> None:
             run_plan(plan, store, jobs=1)
 
 
+PATIENCE = 300.0  # seconds, with what never comes; no machine is as slow
+
 SLOW_PLUGIN = """
 import os
 import pathlib
 import time
+import sqlite3
 import numpy as np
 from entbench import EntropyEstimator, register_estimator
 
-@register_estimator("slow")
+def stored():
+    connection = sqlite3.connect(f"file:{os.environ['WATCHED']}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT count(*) FROM cells").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
 class Slow(EntropyEstimator):
     reads, version = "noisy", "1"
 
     def fit(self, X, y=None):
         pathlib.Path(f"worker-{os.getpid()}").touch()
-        time.sleep(0.05)
-        self.entropy_ = float(X.mean())
+        # the run is not over before its kill, however late that comes
+        while "WATCHED" in os.environ and stored() >= int(os.environ["KILL_AFTER"]):
+            time.sleep(0.01)
+        self.entropy_ = float(self.value(X))
         return self
+
+@register_estimator("slow-mean")
+class Mean(Slow):
+    def value(self, X):
+        return X.mean()
+
+@register_estimator("slow-spread")
+class Spread(Slow):
+    def value(self, X):
+        return np.log(X.std())
 """
 
 
@@ -334,7 +357,7 @@ def stored_cells(path: Path) -> int:
 
 
 KILLED_RUN = [sys.executable, "-m", "entbench", "suite", "d=2", "n=20,50", "--trials", "15"]
-KILLED_RUN += ["-e", "slow", "-e", "kl", "--plugin", "slow.py", "--jobs", "2"]
+KILLED_RUN += ["-e", "slow-mean", "-e", "slow-spread", "--plugin", "slow.py", "--jobs", "2"]
 KILLED_RUN += ["--format", "json", "--quiet", "--store"]
 
 
@@ -349,9 +372,9 @@ def finished(folder: Path, store: str) -> dict[str, Any]:
     return data
 
 
-def gone(pid: int, within: float = 15.0) -> bool:
+def gone(pid: int) -> bool:
     """Wait for a process of ours, no child of this one, to end."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)
@@ -375,9 +398,13 @@ def test_run_killed_at_any_moment_is_completed_by_the_next(
     (tmp_path / "slow.py").write_text(SLOW_PLUGIN)
     store = tmp_path / "killed.sqlite"
     killed = subprocess.Popen(
-        [*KILLED_RUN, store.name], cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True
+        [*KILLED_RUN, store.name],
+        cwd=tmp_path,
+        env={**os.environ, "WATCHED": store.name, "KILL_AFTER": f"{kill_after}"},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while stored_cells(store) < kill_after and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 
-from entbench._base import Reference
 from entbench._records import Record, Spec, SuiteRun
+from entbench._text import bound_text, difference_text, value_text
 from entbench.report._render import Table
 from entbench.report._suite import (
     Summary,
@@ -188,7 +187,9 @@ def _truth(run: SuiteRun, names: dict[Spec, str]) -> Grid:
     for case in run.cases:
         reference = case.reference
         again = "; ".join(
-            f"{c.method}: differs by {abs(c.difference):.1e}" for c in reference.checks
+            f"{c.method}: differs by "
+            f"{difference_text(c.difference, reference.error, reference.confidence)}"
+            for c in reference.checks
         )
         sure = "exact but for rounding" if reference.confidence >= 1.0 else ""
         rows.append(
@@ -197,18 +198,11 @@ def _truth(run: SuiteRun, names: dict[Spec, str]) -> Grid:
                 reference.quantity,
                 reference.method,
                 again or "none",
-                _digits(reference),
-                f"{reference.error:.1e}",
+                value_text(reference.value, reference.error, reference.confidence),
+                bound_text(reference.error),
                 sure or f"{reference.confidence:.4g}",
             )
         )
     headers = ("source", "quantity", "method", "second evaluations")
     numbers = ("value (nats)", "error ≤", "confidence")
     return Grid("truth-table", "true values, and how they are known", (*headers, *numbers), rows, 4)
-
-
-def _digits(reference: Reference) -> str:
-    """Return the value to the digits that its error leaves."""
-    error = reference.error
-    digits = max(0, min(14, -math.ceil(math.log10(error)))) if error else 14
-    return f"{reference.value:.{digits}f}"
