@@ -267,6 +267,8 @@ def flow_settings() -> Iterator[Setting]:
          quadrature(0.8 * few[:, 0], 1.64)),
         ("layer 2, d=1, 3 of 4096 apart", corner_network(1.0, 1), rare, 2,
          corner_information(rare, 1.0)),
+        ("layer 2, d=1, 4096 seldom flipped", corner_network(1.0, 1), rare / 3.0, 2,
+         corner_information(rare / 3.0, 1.0)),
         ("layer 2, d=2, 3 of 1000 unclear", corner_network(1.0, 2), clear, 2,
          corner_information(clear, 1.0)),
         ("layer 2, d=3, 20 of 200 unclear", corner_network(1.0, 3), mixed, 2,
@@ -274,7 +276,7 @@ def flow_settings() -> Iterator[Setting]:
     )  # fmt: skip
     options: tuple[dict[str, Any], ...] = (
         *({"tolerance": 1e-2}, {"tolerance": 1e-2}, {"tolerance": 1e-2}),
-        *({"passes": 60}, {"passes": 8}, {"passes": 20}, {"passes": 30}),
+        *({"passes": 60}, {"passes": 8}, {"passes": 8}, {"passes": 20}, {"passes": 30}),
     )
     for (name, network, X, layer, truth), option in zip(lines, options, strict=True):
         yield Setting("flow", name, partial(flow, network, X, layer, truth, option), 0.5)
