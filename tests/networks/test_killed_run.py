@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -26,8 +25,6 @@ pytestmark = pytest.mark.torch
 
 SMALL = ("suite", "szt", "epochs=215", "records=3", "passes=2", "n_inputs=20", "sigma=0.02")
 STEPS = 3
-# how many lives before the last, and the longest of them, of the unbroken run's time
-KILLS, LONGEST = 4, 0.6
 
 # One process that has imported everything; each line names a folder, where a child of it runs the
 # command line. Its number comes back at once, and its end when it comes.
@@ -65,8 +62,8 @@ class Nursery:
         )
         assert self._hear() == "ready\n"
 
-    def run(self, folder: Path, life: float = math.inf) -> tuple[int, float]:
-        """Run in a folder, killed so many seconds after work began; return exit code and time."""
+    def run(self, folder: Path, most: int | None = None) -> int:
+        """Run in a folder, killed as soon as so much is kept there; return the exit code."""
         assert self.process.stdin is not None
         folder.mkdir(exist_ok=True)
         said = folder / "said.txt"
@@ -74,17 +71,15 @@ class Nursery:
         self.process.stdin.write(f"{folder}\n")
         self.process.stdin.flush()
         child = int(self._hear())
-        end = time.monotonic() + 120
-        while not (said.exists() and "to compute" in said.read_text()):
+        end = time.monotonic() + 600
+        while most is not None and count_kept(folder) < most:
             assert time.monotonic() < end
-            time.sleep(0.001)
-        began = time.monotonic()
-        if math.isfinite(life):
-            time.sleep(life)
+            if select.select([self.process.stdout], [], [], 0.001)[0]:
+                break  # over before its kill
+        if most is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        code = int(self._hear())
-        return code, time.monotonic() - began
+        return int(self._hear())
 
     def _hear(self) -> str:
         assert self.process.stdout is not None
@@ -96,6 +91,22 @@ def nursery() -> Iterator[Nursery]:
     made = Nursery()
     yield made
     made.process.communicate(timeout=120)
+
+
+def count_kept(folder: Path) -> int:
+    """Return how many checkpoints and measurements there are."""
+    checkpoints, store = len(list(folder.glob("networks/*/epoch_*.npz"))), folder / "store.sqlite"
+    if not store.exists():
+        return checkpoints
+    connection = sqlite3.connect(store)
+    try:
+        return checkpoints + int(
+            connection.execute("SELECT count(*) FROM measurements").fetchone()[0]
+        )
+    except sqlite3.OperationalError:  # its tables are not made yet
+        return checkpoints
+    finally:
+        connection.close()
 
 
 def printed(folder: Path) -> list[list[str]]:
@@ -138,16 +149,15 @@ def weights(folder: Path) -> dict[str, dict[str, bytes]]:
 
 def test_a_killed_experiment_ends_in_the_same_bits(nursery: Nursery, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    code, seconds = nursery.run(whole)
-    assert code == 0
+    assert nursery.run(whole) == 0
     expected, kept = measured(whole), weights(whole)
     assert len(expected) == STEPS
     assert {status for *_, status, _, _ in expected.values()} == {"ok"}
 
     stored = []
-    for share in np.random.default_rng(3).uniform(0.0, LONGEST, KILLS):
-        code, _ = nursery.run(broken, share * seconds)
-        if code == 0:  # a faster life than the first
+    for most in (1, len(kept), len(kept) + 1, len(kept) + 2):
+        code = nursery.run(broken, most)
+        if code == 0:  # over before its kill
             break
         assert code == -signal.SIGKILL, (broken / "said.txt").read_text()
         assert measured(broken).items() <= expected.items()
@@ -157,7 +167,7 @@ def test_a_killed_experiment_ends_in_the_same_bits(nursery: Nursery, tmp_path: P
     # a life took up another's work, and left some
     assert any(0 < count < STEPS for count in stored), stored
 
-    assert nursery.run(broken)[0] == 0, (broken / "said.txt").read_text()
+    assert nursery.run(broken) == 0, (broken / "said.txt").read_text()
     assert printed(broken) == printed(whole)
     assert measured(broken) == expected
     assert weights(broken) == kept
