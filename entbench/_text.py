@@ -15,6 +15,7 @@ _CONTROL = re.compile(f"[{_UNSEEN}]")
 _FORMULA = ("=", "+", "-", "@")
 _LONGEST = 4000
 _MOST_DIGITS = 14  # after the point
+_MOST_ROUNDING = 1e-9  # an error beyond it is none of rounding
 
 
 def printable(text: str) -> str:
@@ -68,13 +69,15 @@ def difference_text(difference: float, error: float, confidence: float = 1.0) ->
 def value_text(value: float, error: float, confidence: float = 1.0) -> str:
     """Return a value to the digits that its error leaves: none that another processor changes.
 
-    An exact one to the last place above its error, which is rounding. One from an interval, whose
-    error is all chance, to two digits of that.
+    An exact one to the last place above its error, where that is rounding. One with a larger bound,
+    or from an interval, whose error is all chance, to two digits of that: no more is rounded away
+    than the error can bear.
     """
     if error <= 0.0:
         return f"{value:.{_MOST_DIGITS}f}"
     size = math.log10(error)
-    places = -math.ceil(size) if confidence >= 1.0 else 1 - math.floor(size)
+    rounding = confidence >= 1.0 and error <= _MOST_ROUNDING
+    places = -math.ceil(size) if rounding else 1 - math.floor(size)
     return f"{value:.{min(max(places, 0), _MOST_DIGITS)}f}"
 
 

@@ -12,8 +12,14 @@ import numpy as np
 from entbench._base import MutualInformationEstimator
 from entbench._validation import check_integer, check_jobs, check_pairs, check_positive, check_seed
 from entbench.estimators._inputs import group_inputs
-from entbench.mixture import GaussianMixture, find_accelerator, gaussian_entropy
-from entbench.mixture._integration import QUANTILE, UNSEEN, error_of
+from entbench.mixture import (
+    QUANTILE,
+    UNSEEN,
+    GaussianMixture,
+    error_of,
+    find_accelerator,
+    gaussian_entropy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,12 +5,13 @@ Every sum of Gaussian kernels in entbench is done here; no estimator has a kerne
 
 from entbench.mixture._accelerator import find_accelerator
 from entbench.mixture._entropy import MixtureEntropy, Statistic, gaussian_entropy
-from entbench.mixture._integration import QUANTILE, error_of
+from entbench.mixture._integration import QUANTILE, UNSEEN, error_of
 from entbench.mixture._mixture import GaussianMixture, LogDensity, Posterior
 from entbench.mixture._sums import Method
 
 __all__ = [
     "QUANTILE",
+    "UNSEEN",
     "GaussianMixture",
     "LogDensity",
     "Method",

@@ -121,8 +121,8 @@ def verify(
 
     One that took sampling, or whose check did, is made again with another seed, by another method
     where the source has one, to twice the error at 99.9 % at least; the two may differ by the sum
-    of their errors. An exact one is held
-    against the worst of its checks, each an evaluation of its own made with it; see `allowed_of`.
+    of their errors. An exact one is held against the worst of its checks, each an evaluation of its
+    own made with it; see `allowed_of`.
     """
     exact = reference.confidence >= 1.0 and all(each.error is None for each in reference.checks)
     if not exact and isinstance(source, Source):

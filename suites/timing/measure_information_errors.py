@@ -194,13 +194,13 @@ def corner_network(gain: float, dim: int) -> Any:
     """Return a network that adds noise to ``gain x``, and sends every sign to a far corner."""
     torch, networks = _torch()
 
-    class Signs(torch.nn.Module):  # type: ignore[name-defined]
-        def forward(self, at: Any) -> Any:
-            return 0.5 * APART * torch.where(at > 0, 1.0, -1.0).double()
-
+    # a step but for a width of 1e-9, which no noise meets
+    scale = torch.nn.Linear(dim, dim, bias=False, dtype=torch.float64)
+    scale.weight.data = 1e9 * APART * torch.eye(dim, dtype=torch.float64)
+    signs = torch.nn.Sequential(scale, torch.nn.Hardtanh(-0.5 * APART, 0.5 * APART))
     first = torch.nn.Linear(dim, dim, bias=False, dtype=torch.float64)
     first.weight.data = gain * torch.eye(dim, dtype=torch.float64)
-    return networks.NoisyNetwork([first, Signs(), torch.nn.Identity()], 1.0)
+    return networks.NoisyNetwork([first, signs, torch.nn.Identity()], 1.0)
 
 
 def _torch() -> tuple[Any, Any]:

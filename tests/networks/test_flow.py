@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import entr, logsumexp, ndtr
 
 torch = pytest.importorskip("torch")
-from scipy.special import entr, logsumexp, ndtr  # noqa: E402
 from torch import nn  # noqa: E402
 
 from entbench.mixture import GaussianMixture, gaussian_entropy  # noqa: E402

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from entbench import Reference
-from entbench.mixture import GaussianMixture, gaussian_entropy
+from entbench.mixture import GaussianMixture, MixtureEntropy, gaussian_entropy
 from entbench.sources import TruncatedMixture
 from entbench.sources import _certificate as certificate
 from entbench.sources._certificate import (
@@ -133,13 +135,11 @@ def test_a_check_that_contradicts_is_one_line() -> None:
 
 
 def test_a_certificate_that_is_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     mixture, _ = product_mixture(3, 0.4)
     entropy = GaussianMixture.entropy
 
-    def wrong(self: GaussianMixture, *arguments: object, **more: object) -> object:
-        found = entropy(self, *arguments, **more)  # type: ignore[arg-type]
+    def wrong(self: GaussianMixture, *arguments: Any, **more: Any) -> MixtureEntropy:
+        found = entropy(self, *arguments, **more)
         return replace(found, value=found.value + 0.1, plug_in=found.plug_in + 0.1)
 
     monkeypatch.setattr(GaussianMixture, "entropy", wrong)

@@ -191,7 +191,7 @@ def _truth(run: SuiteRun, names: dict[Spec, str]) -> Grid:
             f"{difference_text(c.difference, reference.error, reference.confidence)}"
             for c in reference.checks
         )
-        sure = "exact but for rounding" if reference.confidence >= 1.0 else ""
+        sure = "certain" if reference.confidence >= 1.0 else ""
         rows.append(
             (
                 names[case.source],
