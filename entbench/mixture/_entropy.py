@@ -152,8 +152,8 @@ def mixture_entropy(
     farthest = float(np.abs(mixture.centres).max()) / mixture.sigma
     if farthest > _FARTHEST:
         raise ValueError(
-            f"coordinates must be at most {_FARTHEST:g} sigma from 0: farther out, rounding swallows "
-            f"the noise; got {farthest:.3g} sigma. Shift the data, or drop far rows."
+            f"coordinates must be at most {_FARTHEST:g} sigma from 0: farther out, rounding "
+            f"swallows the noise; got {farthest:.3g} sigma. Shift the data, or drop far rows."
         )
     job = _Job(mixture, statistic, tolerance, max_draws, rng, progress)
     if mixture.dim <= 2:
