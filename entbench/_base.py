@@ -7,7 +7,7 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from sklearn.base import BaseEstimator
 
@@ -17,7 +17,84 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-_NORMAL_975 = 1.959963984540054
+Kind = Literal["asymptotic", "measured", "stated"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval for the truth, in nats.
+
+    Attributes
+    ----------
+    low, high : float or None
+        Its ends; None where there is no end on that side.
+    confidence : float
+        How often it is meant to hold the truth, in (0, 1).
+    kind : {"asymptotic", "measured", "stated"}
+        Whether that is proved as the number of samples grows, bias included; was measured, and is
+        not proved; or is stated by the estimator and nothing else is known.
+    note : str
+        What it assumes, or why it lacks an end.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an end is no finite number, the ends are in the wrong order or both missing, or
+        `confidence` is out of range.
+    """
+
+    low: float | None
+    high: float | None
+    confidence: float = 0.95
+    kind: Kind = "stated"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for end in (self.low, self.high):
+            if end is not None and not (_is_real(end) and math.isfinite(end)):
+                raise ValueError(
+                    f"an interval's ends must be finite numbers or None; got {self._ends}."
+                )
+        if self.low is None and self.high is None:
+            raise ValueError("an interval must have an end; got None for both.")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"an interval's ends must be in ascending order; got {self._ends}.")
+        if not _is_real(self.confidence) or not 0.0 < self.confidence < 1.0:
+            raise ValueError(f"`confidence` must lie in (0, 1); got {self.confidence!r}.")
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"`kind` must be one of {get_args(Kind)}; got {self.kind!r}.")
+        for name in ("low", "high", "confidence"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
+
+    @classmethod
+    def of(cls, value: Any) -> Interval | None:
+        """Return what an estimator sets as ``interval_``: an interval, its two ends, or None."""
+        if value is None or isinstance(value, Interval):
+            return value
+        try:
+            low, high = value
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"`interval_` must be an Interval, a pair (low, high) or None; got {value!r}."
+            ) from None
+        return cls(low, high)
+
+    @property
+    def width(self) -> float:
+        """``high - low``; infinite without an end."""
+        if self.low is None or self.high is None:
+            return math.inf
+        return self.high - self.low
+
+    def holds(self, truth: float, error: float = 0.0) -> bool:
+        """Tell whether the interval, widened by `error`, has the truth in it."""
+        above = self.low is None or self.low - error <= truth
+        return above and (self.high is None or truth <= self.high + error)
+
+    @property
+    def _ends(self) -> str:
+        return f"({self.low!r}, {self.high!r})"
 
 
 class Estimator(BaseEstimator, ABC):
@@ -32,11 +109,22 @@ class Estimator(BaseEstimator, ABC):
         Raised when the values change on purpose; part of the key under which results are stored.
     role : {"estimate", "upper bound", "lower bound"}
         What the value is meant to be. Bounds need not come nearer to the truth as n grows.
+    bias_direction : {"low", "high", "either"}
+        Which side of the truth the value is on, on average over samples.
+    no_interval : str
+        Why ``fit`` gives no interval, where it gives none.
     value_name : str
         The attribute that ``fit`` sets to the value; given by the two kinds.
-    standard_error_ : float
-        Set by ``fit`` where the method has one: numerical standard error of the value given the
-        samples (Monte-Carlo error, say), in nats. NaN where there is none.
+    numerical_error_ : float or None
+        Set by ``fit`` where the method integrates or draws: e in nats such that for these very
+        samples the value is off by more than 1.96 e in at most 5 % of cases, and by more than 4.5 e
+        in at most 7e-6. None where it is not stated.
+    standard_error_ : float or None
+        Set by ``fit`` where it can: standard deviation of the value from one sample to the next, in
+        nats, numerical error included and bias not. None where it is not stated.
+    interval_ : Interval, (low, high) or None
+        Set by ``fit`` where it can: an interval for the truth, bias included. Two plain ends are
+        taken for an interval at 95 %.
     n_features_in_ : int
         Set by ``fit``: the columns of ``X``.
     diagnostics_ : dict
@@ -46,9 +134,13 @@ class Estimator(BaseEstimator, ABC):
     reads: ClassVar[Literal["signal", "noisy"]]
     version: ClassVar[str]
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "estimate"
+    bias_direction: ClassVar[Literal["low", "high", "either"]] = "either"
+    no_interval: ClassVar[str] = "bias unknown"
     value_name: ClassVar[str]
 
-    standard_error_: float = math.nan
+    numerical_error_: float | None = None
+    standard_error_: float | None = None
+    interval_: Interval | tuple[float, float] | None = None
     n_features_in_: int
     diagnostics_: dict[str, Any]
 
@@ -71,8 +163,8 @@ class EntropyEstimator(Estimator):
     ----------
     entropy_ : float
         Set by ``fit``: the estimate in nats. May be negative; never clipped.
-    reads, version, role, standard_error_, n_features_in_, diagnostics_
-        See `Estimator`.
+    reads, version, role, numerical_error_, standard_error_, interval_, diagnostics_
+        And others: see `Estimator`.
     """
 
     value_name: ClassVar[str] = "entropy_"
@@ -107,8 +199,8 @@ class MutualInformationEstimator(Estimator):
     ----------
     mutual_information_ : float
         Set by ``fit``: the estimate in nats. May come out negative; never clipped.
-    reads, version, role, standard_error_, n_features_in_, diagnostics_
-        See `Estimator`.
+    reads, version, role, numerical_error_, standard_error_, interval_, diagnostics_
+        And others: see `Estimator`.
     """
 
     value_name: ClassVar[str] = "mutual_information_"
@@ -140,11 +232,16 @@ class Result:
     ----------
     value : float
         The estimate in nats.
-    standard_error : float
-        Numerical standard error of `value` given the samples, in nats; NaN if the method has none.
-        It does not contain the scatter from one sample to the next.
-    confidence_interval : tuple of float
-        ``value -+ 1.96 standard_error``: 95 % for the numerical error alone; NaN if there is none.
+    numerical_error : float or None
+        e such that the value for these very samples is off by more than 1.96 e in at most 5 % of
+        cases; None where the method states none.
+    standard_error : float or None
+        Standard deviation from one sample to the next, numerical error included, bias not; None
+        where the method states none.
+    interval : Interval or None
+        An interval for the truth, bias included; None where the method has none.
+    no_interval : str
+        Why there is none; "" where there is one.
     n : int
         Number of samples.
     diagnostics : dict
@@ -154,8 +251,10 @@ class Result:
     """
 
     value: float
-    standard_error: float
-    confidence_interval: tuple[float, float]
+    numerical_error: float | None = None
+    standard_error: float | None = None
+    interval: Interval | None = None
+    no_interval: str = ""
     n: int
     diagnostics: dict[str, Any] = field(default_factory=dict)
     estimator: str = ""
@@ -167,24 +266,20 @@ class Result:
         Raises
         ------
         ValueError
-            If ``fit`` left no finite value, or a `standard_error_` that is none.
+            If ``fit`` left no finite value, or an error or interval that is none.
         """
         value: Any = getattr(fitted, fitted.value_name, None)
-        error: Any = getattr(fitted, "standard_error_", math.nan)
         if not _is_real(value) or not math.isfinite(value):
             raise ValueError(
                 f"`fit` must set `{fitted.value_name}` to a finite number of nats; got {value!r}."
             )
-        if not _is_real(error) or error < 0.0 or math.isinf(error):
-            raise ValueError(
-                f"`fit` must set `standard_error_` to a number >= 0 or NaN; got {error!r}."
-            )
-        value, error = float(value), float(error)
-        half_width = _NORMAL_975 * error
+        interval = Interval.of(getattr(fitted, "interval_", None))
         return cls(
-            value=value,
-            standard_error=error,
-            confidence_interval=(value - half_width, value + half_width),
+            value=float(value),
+            numerical_error=_error_set(fitted, "numerical_error_"),
+            standard_error=_error_set(fitted, "standard_error_"),
+            interval=interval,
+            no_interval="" if interval else fitted.no_interval,
             n=n,
             diagnostics=dict(getattr(fitted, "diagnostics_", {})),
             estimator=name or type(fitted).__name__,
@@ -198,7 +293,7 @@ class EntropyResult(Result):
 
     Attributes
     ----------
-    value, standard_error, confidence_interval, n, diagnostics, estimator
+    value, numerical_error, standard_error, interval, no_interval, n, diagnostics, estimator
         See `Result`.
     d : int
         Dimension of the samples.
@@ -213,7 +308,7 @@ class MutualInformationResult(Result):
 
     Attributes
     ----------
-    value, standard_error, confidence_interval, n, diagnostics, estimator
+    value, numerical_error, standard_error, interval, no_interval, n, diagnostics, estimator
         See `Result`.
     d_x, d_y : int
         Dimensions of the samples of X and of Y.
@@ -547,6 +642,16 @@ def mismatch(estimator: Estimator | type[Estimator], source: Law) -> str:
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     """Return the parameters that `cls` takes, by name, in order."""
     return dict(inspect.signature(cls).parameters)
+
+
+def _error_set(fitted: Estimator, name: str) -> float | None:
+    """Return an error that ``fit`` set; None where it set none, or NaN."""
+    error: Any = getattr(fitted, name, None)
+    if error is None or (_is_real(error) and math.isnan(error)):
+        return None
+    if not _is_real(error) or error < 0.0 or math.isinf(error):
+        raise ValueError(f"`fit` must set `{name}` to a number >= 0 or None; got {error!r}.")
+    return float(error)
 
 
 def _is_real(value: Any) -> bool:

@@ -317,7 +317,7 @@ class _Run:
             label=wanted.label,
             role=estimators.load(wanted.name).role,
             value=result.value,
-            numerical_error=result.standard_error,
+            numerical_error=_or_nan(result.numerical_error),
             sampling_error=sampling_error,
             half_value=half_value,
             diagnostics=result.diagnostics,
@@ -365,7 +365,7 @@ def jackknife_variance(refits: Sequence[EntropyResult]) -> float:
     """Return the delete-a-group jackknife's variance, less what the numerical errors add to it."""
     groups = len(refits)
     values = np.array([result.value for result in refits])
-    errors = np.nan_to_num([result.standard_error for result in refits])
+    errors = np.array([result.numerical_error or 0.0 for result in refits])
     share = (groups - 1) / groups
     spread = share * float(((values - values.mean()) ** 2).sum())
     return max(0.0, spread - share**2 * float((errors**2).sum()))
@@ -466,6 +466,10 @@ def _bracket(estimates: Sequence[JudgedEstimate]) -> Bracket | None:
 
 def _named(estimate: JudgedEstimate) -> str:
     return estimate.label if estimate.role == "estimate" else f"{estimate.label} ({estimate.role})"
+
+
+def _or_nan(error: float | None) -> float:
+    return math.nan if error is None else error
 
 
 def _count(ratio: float) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from entbench._base import Reference, SourceFacts
+    from entbench._base import Interval, Reference, SourceFacts
 
 Scalar = str | int | float | bool | None
 
@@ -96,8 +96,10 @@ class Record:
         What it came to. All but "ok" have a message and no value; NaN never stands for failure.
     message : str
         Why it failed, in one line.
-    value, standard_error : float or None
-        The estimate and its numerical standard error in nats; None where there is none.
+    value, numerical_error, standard_error : float or None
+        The estimate and its errors in nats, see `entbench._base.Result`; None where not stated.
+    interval : Interval or None
+        The estimator's interval for the truth; None where it has none.
     seconds : float
         Time of the fit.
     diagnostics : dict
@@ -107,15 +109,22 @@ class Record:
     cell: Cell
     status: str
     message: str
-    value: float | None
-    standard_error: float | None
     seconds: float
+    value: float | None = None
+    numerical_error: float | None = None
+    standard_error: float | None = None
+    interval: Interval | None = None
     diagnostics: dict[str, Scalar] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether there is a value."""
         return self.status == STATUS_OK
+
+    @property
+    def converged(self) -> bool:
+        """Whether there is a value, and the estimator does not say that it fell short."""
+        return self.ok and self.diagnostics.get("converged") is not False
 
 
 @dataclass(frozen=True)

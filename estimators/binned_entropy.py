@@ -65,8 +65,6 @@ class BinnedEntropy(EntropyEstimator):
         Entropy H(Bin(T)) of the bins in nats, with the correction.
     n_occupied_ : int
         Bins that hold a sample.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``discrete_entropy`` and ``occupied_bins``, the two above.
 
@@ -138,7 +136,6 @@ class BinnedEntropy(EntropyEstimator):
         self.discrete_entropy_ = discrete_entropy(counts, self.correction)
         self.n_occupied_ = len(counts)
         self.entropy_ = self.discrete_entropy_ + math.fsum(log_widths)
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             "discrete_entropy": self.discrete_entropy_,
             "occupied_bins": self.n_occupied_,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from entbench._base import MutualInformationEstimator
@@ -58,8 +57,6 @@ class BinnedMutualInformation(MutualInformationEstimator):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped; with a correction it may come out negative.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``entropy_x``, ``entropy_y`` and ``entropy_joint`` in nats, with the correction;
         ``occupied_x``, ``occupied_y`` and ``occupied_joint``, how many values occur.
@@ -140,7 +137,6 @@ class BinnedMutualInformation(MutualInformationEstimator):
         entropies = {part: discrete_entropy(counts[part], self.correction) for part in counts}
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = entropies["x"] + entropies["y"] - entropies["joint"]
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             **{f"entropy_{part}": entropy for part, entropy in entropies.items()},
             **{f"occupied_{part}": len(found) for part, found in counts.items()},

@@ -43,7 +43,7 @@ class JackknifeSamplePropagation(SamplePropagation):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.
@@ -94,7 +94,7 @@ class MillerMadowSamplePropagation(SamplePropagation):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.
@@ -145,7 +145,7 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integration in nats, see `SamplePropagation`.
     diagnostics_ : dict
         See `SamplePropagation`.

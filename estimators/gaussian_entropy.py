@@ -32,8 +32,6 @@ class MomentMatchedGaussian(EntropyEstimator):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none (it is exact given the samples).
     diagnostics_ : dict
         ``condition``: largest over smallest singular value of the centred samples, columns scaled
         by powers of two.
@@ -89,7 +87,6 @@ class MomentMatchedGaussian(EntropyEstimator):
             log_divisor = math.log(n - 1)
         self.n_features_in_ = dim
         self.entropy_ = 0.5 * dim * (math.log(2 * math.pi * math.e) - log_divisor) + log_scatter
-        self.standard_error_ = math.nan
         self.diagnostics_ = {"condition": condition}
         return self
 

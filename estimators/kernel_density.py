@@ -57,8 +57,6 @@ class KernelDensityEntropy(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``bandwidth``: the one used, in the unit of the scaled samples; for "data-split" that of
         the first half's density, with that of the second in ``bandwidth_second_half``;
@@ -140,7 +138,6 @@ class KernelDensityEntropy(EntropyEstimator):
                 "`bandwidth` must not be so small beside the distances of the samples that their "
                 f"squared ratio overflows; got {bandwidths['bandwidth']!r}."
             )
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             **bandwidths,
             "sampling_error": float(terms.std(ddof=1)) / math.sqrt(len(terms)),

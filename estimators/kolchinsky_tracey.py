@@ -41,7 +41,6 @@ class _PairwiseDistanceBound(EntropyEstimator):
         excess = entropy_excess(signal, self._width(), self.n_jobs)
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = gaussian_entropy(signal.shape[1], self.sigma) + excess
-        self.standard_error_ = math.nan
         self.diagnostics_ = {}
         return self
 
@@ -80,8 +79,6 @@ class KolchinskyTraceyUpper(_PairwiseDistanceBound):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none (it is exact given the samples).
 
     Notes
     -----
@@ -129,8 +126,6 @@ class KolchinskyTraceyLower(_PairwiseDistanceBound):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none (it is exact given the samples).
 
     Notes
     -----

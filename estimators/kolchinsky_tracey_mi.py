@@ -45,7 +45,6 @@ class _PairwiseDistanceInformation(MutualInformationEstimator):
         noise = gaussian_entropy(signal.shape[1], self.sigma)
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = excess - conditional
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             "h_noisy": noise + excess,
             "h_conditional": noise + conditional,
@@ -84,8 +83,6 @@ class KolchinskyTraceyMIUpper(_PairwiseDistanceInformation):
     ----------
     mutual_information_ : float
         The bound in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none (it is exact given the samples).
     diagnostics_ : dict
         ``h_noisy`` and ``h_conditional``, the two bounds in nats; ``conditional``, "closed form"
         where S is taken for a function of X and "bounds" otherwise; ``n_inputs``, how many rows of
@@ -136,8 +133,6 @@ class KolchinskyTraceyMILower(_PairwiseDistanceInformation):
     mutual_information_ : float
         The bound in nats. May be negative, where the bounds on the entropies are wide; never
         clipped.
-    standard_error_ : float
-        NaN: the method gives none (it is exact given the samples).
     diagnostics_ : dict
         ``h_noisy`` and ``h_conditional``, the two bounds in nats; ``conditional``, "closed form"
         where S is taken for a function of X and "bounds" otherwise; ``n_inputs``, how many rows of

@@ -36,8 +36,6 @@ class KozachenkoLeonenko(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``n_tied``, samples whose k-th neighbour is at distance 0; ``sampling_error``, the standard
         deviation in nats of the n terms ``d log R_i - psi(k)`` over sqrt(n). It leaves out that
@@ -86,7 +84,6 @@ class KozachenkoLeonenko(EntropyEstimator):
         terms = dim * np.log(found.distances[:, 0]) - digamma(found.ranks[:, 0])
         self.n_features_in_ = dim
         self.entropy_ = float(digamma(n) + log_ball_volume(dim, self.norm) + terms.mean())
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             "n_tied": found.n_tied,
             "sampling_error": float(terms.std(ddof=1) / math.sqrt(n)),

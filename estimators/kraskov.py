@@ -52,7 +52,6 @@ class NeighbourInformation(MutualInformationEstimator):
         terms, n_tied = self._terms(x, other, int(self.k))
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = float(terms.mean())
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             "sampling_error": float(terms.std(ddof=1)) / math.sqrt(n),
             "n_tied": n_tied,
@@ -83,8 +82,6 @@ class KSG1(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.
@@ -145,8 +142,6 @@ class KSG2(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.

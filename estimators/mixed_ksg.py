@@ -41,8 +41,6 @@ class MixedKSG(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.

@@ -58,7 +58,7 @@ class MonteCarloPropagation(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integration in nats: the value is off by more than 1.96 times as
         much in at most 5 % of cases, and by more than 4.5 times as much in at most 7e-6. It is made
         of the scatter within components, what no draw has met, and ``kernel_error``. It does not
@@ -92,7 +92,7 @@ class MonteCarloPropagation(EntropyEstimator):
 
     Rare draws between components that nearly stand apart can carry all the variance. A draw may
     add what a component's term has room for: from log 1/n, its own part of g, up to events rarer
-    than any draw. Of that, times 2.8 over the draws, `standard_error_` is at least; with few draws
+    than any draw. Of that, times 2.8 over the draws, `numerical_error_` is at least; with few draws
     it is mostly that.
 
     Prefer `SamplePropagation` unless it is this integration that is studied: it stops at the error
@@ -150,7 +150,7 @@ class MonteCarloPropagation(EntropyEstimator):
             rare += 1.0  # |Z|^2/2 has an exponential tail: it counts with its scale
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = float(values.mean())
-        self.standard_error_ = float(
+        self.numerical_error_ = float(
             error_of(scatter**2, rare / values.size) + (overlap + kernel_error) / QUANTILE
         )
         self.diagnostics_ = {

@@ -54,7 +54,7 @@ class SamplePropagation(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integration in nats. Where it converged, the value is off by more
         than 1.96 times as much in at most 5 % of cases, and by more than 4.5 times as much in at
         most 7e-6, whatever the samples. It does not contain the error of the plug-in.
@@ -90,6 +90,8 @@ class SamplePropagation(EntropyEstimator):
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "5"
     _statistic: ClassVar[Statistic] = "plug-in"
+
+    numerical_error_: float
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class SamplePropagation(EntropyEstimator):
         )
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = entropy.value
-        self.standard_error_ = entropy.numerical_error
+        self.numerical_error_ = entropy.numerical_error
         self.diagnostics_ = {
             "method": entropy.method,
             "n_draws": entropy.n_draws,

@@ -82,7 +82,7 @@ class SamplePropagationMI(MutualInformationEstimator):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
-    standard_error_ : float
+    numerical_error_ : float
         Numerical error of the integrals, and of the choice of inputs, in nats: where `converged`,
         the value is off by more than 1.96 times as much in at most 5 % of cases, and by more than
         4.5 times as much in at most 7e-6. It does not contain the error of the plug-in.
@@ -90,7 +90,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         ``h_noisy`` and ``h_conditional``, the two terms in nats; ``conditional``, "closed form" or
         "integrated"; ``conditional_low`` and ``conditional_high``, a 95 % confidence interval of
         the mean conditional entropy of all inputs, 1.96 errors either side; ``input_error``, the
-        part of `standard_error_` that the choice of inputs has; ``n_inputs``, how many rows of X
+        part of `numerical_error_` that the choice of inputs has; ``n_inputs``, how many rows of X
         differ, and ``n_inputs_used``, how many were integrated; ``bracket_low`` and
         ``bracket_high``, of which see the notes, and ``bracket_low_error`` and
         ``bracket_high_error``, their numerical errors, of which no tolerance is asked; ``n_eff``
@@ -154,6 +154,8 @@ class SamplePropagationMI(MutualInformationEstimator):
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "3"
 
+    numerical_error_: float
+
     def __init__(
         self,
         sigma: float,
@@ -195,7 +197,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         )
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = entropy.value - conditional.value
-        self.standard_error_ = _sum([_error_of_one(entropy), conditional.error]).total
+        self.numerical_error_ = _sum([_error_of_one(entropy), conditional.error]).total
         self.diagnostics_ = self._diagnostics(entropy, conditional, len(inputs.counts))
         self._warn(entropy, conditional, len(signal))
         return self
@@ -409,7 +411,7 @@ class SamplePropagationMI(MutualInformationEstimator):
     def _diagnostics(
         self, entropy: MixtureEntropy, conditional: _MeanEntropy, n_inputs: int
     ) -> dict[str, float | int | bool | str]:
-        converged = self.standard_error_ <= self.tolerance
+        converged = self.numerical_error_ <= self.tolerance
         too_few = conditional.input_error >= math.sqrt(1.0 - _LEAST_LEFT**2) * self.tolerance
         half_width = QUANTILE * conditional.error.total
         closed = conditional.n_used == 0

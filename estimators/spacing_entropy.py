@@ -41,8 +41,6 @@ class SpacingEntropy(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``window_length``, as used.
 
@@ -92,7 +90,6 @@ class SpacingEntropy(EntropyEstimator):
             )
         self.n_features_in_ = 1
         self.entropy_ = entropy
-        self.standard_error_ = math.nan
         self.diagnostics_ = {"window_length": window}
         return self
 

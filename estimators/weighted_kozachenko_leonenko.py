@@ -47,8 +47,6 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
     diagnostics_ : dict
         ``k`` and ``n_conditions`` as used; ``weights``, the sum of the weights' absolute values, by
         which errors of single ranks may grow; ``n_tied``, samples of which a neighbour with weight
@@ -114,7 +112,6 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
         terms = (single * weights[ranks - 1]).sum(axis=1)
         self.n_features_in_ = dim
         self.entropy_ = float(terms.mean() + log_ball_volume(dim) + math.log(n - 1))
-        self.standard_error_ = math.nan
         self.diagnostics_ = {
             "k": k,
             "n_conditions": conditions,

@@ -49,7 +49,7 @@ def register_mean(seen: list[NDArray[np.float64]] | None = None) -> None:
                 seen.append(X)
             error = self.noise * np.random.default_rng(self.random_state).standard_normal()
             self.entropy_ = float(X[:, 0].mean() + error)
-            self.standard_error_ = self.noise
+            self.numerical_error_ = self.noise
             self.n_features_in_ = X.shape[1]
             self.diagnostics_ = {}
             return self
@@ -103,15 +103,14 @@ def test_numerical_errors_are_taken_out_of_the_jackknife() -> None:
 
 
 def test_noise_that_hides_the_scatter_leaves_the_numerical_error() -> None:
-    def refits(error: float) -> list[EntropyResult]:
-        unknown = (math.nan, math.nan)
+    def refits(error: float | None) -> list[EntropyResult]:
         return [
-            EntropyResult(value=value, standard_error=error, confidence_interval=unknown, n=10, d=1)
+            EntropyResult(value=value, numerical_error=error, n=10, d=1)
             for value in (0.9, 1.0, 1.1)
         ]
 
     assert jackknife_variance(refits(1.0)) == 0.0
-    assert jackknife_variance(refits(math.nan)) == pytest.approx(2 / 3 * 0.02, rel=1e-10)
+    assert jackknife_variance(refits(None)) == pytest.approx(2 / 3 * 0.02, rel=1e-10)
 
 
 def test_many_rows_are_judged_by_a_part_of_them() -> None:

@@ -139,7 +139,6 @@ _ENTROPY = (
         $data = check_samples(X)
         self.n_features_in_ = $data.shape[1]
         self.entropy_ = float(self._estimate($data))
-        self.standard_error_ = math.nan
         self.diagnostics_ = {}
         return self
 
@@ -164,7 +163,6 @@ _MUTUAL_INFORMATION = (
         x, $data = check_pairs(X, y)
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = float(self._estimate(x, $data))
-        self.standard_error_ = math.nan
         self.diagnostics_ = {}
         return self
 

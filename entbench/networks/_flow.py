@@ -328,7 +328,7 @@ class _Layer:
             low, high, bracket_error = value - gap.value, value, gap.standard_error
             # of the mean, and, to leading order, of the plug-in's quadratic term
             variance = (gap.variance + 0.5 * max(gap.value, 0.0)) / n
-        error = math.sqrt(fitted.standard_error_**2 + variance) + self.unseen
+        error = math.sqrt(fitted.numerical_error_**2 + variance) + self.unseen
         bias = 0.5 * (high - low) if gap is not None else 0.0
         said.update(sampling_error=math.sqrt(variance), bracket_error=bracket_error)
         for name in ("bracket_low", "bracket_high", "bracket_low_error", "bracket_high_error"):
@@ -389,7 +389,7 @@ def _needed(gap: Gap, pilot: int, m: int, goal: float) -> int:
 
 def _limited_by(fitted: SamplePropagationMI, of_samples: float) -> str:
     by_integrals = str(fitted.diagnostics_["limited_by"])
-    return "samples" if of_samples > fitted.standard_error_ else by_integrals
+    return "samples" if of_samples > fitted.numerical_error_ else by_integrals
 
 
 def _capacity(signal: NDArray[np.float64], sigma: float) -> float | None:

@@ -298,7 +298,7 @@ def _change(ours: Trials, theirs: Trials, truth: Reference, other_truth: Referen
 
 
 def _mean_square(records: Sequence[Record]) -> float:
-    return float(np.mean([(record.standard_error or 0.0) ** 2 for record in records]))
+    return float(np.mean([(record.numerical_error or 0.0) ** 2 for record in records]))
 
 
 def _difference(ours: Floats, theirs: Floats, paired: bool) -> Difference:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from entbench._base import Interval
 from entbench._records import ExperimentRun, Measurement, Record, SuiteRun
 from entbench.report._render import to_csv, to_json
 
@@ -69,11 +70,18 @@ def _cell_row(run: SuiteRun, record: Record) -> dict[str, Any]:
         "status": record.status,
         "message": record.message,
         "value": record.value,
+        "numerical_error": record.numerical_error,
         "standard_error": record.standard_error,
+        **_interval(record.interval),
         "seconds": record.seconds,
         "diagnostics": json.dumps(record.diagnostics, allow_nan=False),
         "key": cell.key,
     }
+
+
+def _interval(interval: Interval | None) -> dict[str, Any]:
+    names = ("low", "high", "confidence", "kind")
+    return {f"interval_{name}": getattr(interval, name, None) for name in names}
 
 
 def _step_row(run: ExperimentRun, found: Measurement) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class IntegrationError:
     draws : int
         Points from each component, n_MC.
     mse, low, high : float
-        Mean square over trials and its confidence limits, less the mean squared standard error of
-        the finer integral.
+        Mean square over trials and its confidence limits, less the mean squared numerical error
+        of the finer integral.
     bounds : dict of str to float
         By name: "(20)" for S in the cube, "(21)" where E |S|^2 is known, "d/(n n_MC)" always.
     """
@@ -56,7 +56,7 @@ def integration_errors(
         interval = mean_interval(squares, confidence=confidence)
         if interval is None:
             continue
-        own = float(np.mean(np.nan_to_num(beside.standard_errors) ** 2))
+        own = float(np.mean(np.nan_to_num(beside.numerical_errors) ** 2))
         draws = int(dict(row.estimator.params)["draws"] or 0)
         yield IntegrationError(
             row,

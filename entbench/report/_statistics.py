@@ -33,8 +33,8 @@ class Row:
         Samples; trials asked for; trials that failed.
     errors : ndarray of shape (trials - failed,)
         Estimate minus reference, in nats.
-    standard_errors : ndarray of shape (trials - failed,)
-        What the estimator said of its numerical error given the samples, in nats; NaN if nothing.
+    numerical_errors : ndarray of shape (trials - failed,)
+        As the estimator states them, in nats; NaN where it states none.
     mean, bias, mae, rmse : float or None
         Mean estimate, mean error, mean absolute and root mean square error, in nats; None where
         every trial failed.
@@ -57,7 +57,7 @@ class Row:
     trials: int
     failed: int
     errors: NDArray[np.float64]
-    standard_errors: NDArray[np.float64]
+    numerical_errors: NDArray[np.float64]
     mean: float | None
     bias: float | None
     bias_ci: Interval | None
@@ -174,7 +174,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         trials=len(group),
         failed=len(group) - len(good),
         errors=errors,
-        standard_errors=np.array([record.standard_error for record in good], dtype=np.float64),
+        numerical_errors=np.array([r.numerical_error for r in good], dtype=np.float64),
         mean=float(values.mean()) if good else None,
         bias=float(errors.mean()) if good else None,
         bias_ci=mean_interval(errors, floor),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from entbench._base import Interval
 from entbench._records import Cell, Measurement, Record, Spec, Step
 from entbench.runner._plan_rows import spec_row
 
@@ -52,21 +54,35 @@ def outcome_row(outcome: Outcome) -> Row:
     return {
         **row,
         "value": outcome.value,
+        "numerical_error": outcome.numerical_error,
         "standard_error": outcome.standard_error,
+        "interval": interval_row(outcome.interval),
         "diagnostics": outcome.diagnostics,
     }
 
 
 def outcome_of(task: Task, row: Mapping[str, Any]) -> Outcome:
     """Return what a task came to, from its row."""
-    return Measurement(task, **row) if isinstance(task, Step) else Record(task, **row)
+    if isinstance(task, Step):
+        return Measurement(task, **row)
+    return Record(task, **{**row, "interval": interval_of(row["interval"])})
+
+
+def interval_row(interval: Interval | None) -> Row | None:
+    """Return an interval as plain values."""
+    return None if interval is None else asdict(interval)
+
+
+def interval_of(row: Mapping[str, Any] | None) -> Interval | None:
+    """Return the interval of a row."""
+    return None if row is None else Interval(**row)
 
 
 def failure_of(task: Task, status: str, message: str, seconds: float = 0.0) -> Outcome:
     """Return the outcome of a task that came to nothing."""
     if isinstance(task, Step):
         return Measurement(task, status, message, seconds)
-    return Record(task, status, message, None, None, seconds)
+    return Record(task, status, message, seconds)
 
 
 def _spec_of(row: Mapping[str, Any]) -> Spec:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 APPLICATION_ID = 0x656E7462  # "entb"
-FORMAT = 2
+FORMAT = 3
 
 # Runs are numbered as they begin: which came later is told by that, and by no clock.
-# Columns with JSON: params, versions, plan, step, diagnostics, result, checks.
+# Columns with JSON: params, versions, plan, step, interval, diagnostics, result, checks.
 _SCHEMA = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY,
@@ -49,9 +49,11 @@ CREATE TABLE cells (
     seed INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('ok', 'failed', 'timeout', 'memory')),
     message TEXT NOT NULL,
-    value REAL,
-    standard_error REAL,
     seconds REAL NOT NULL,
+    value REAL,
+    numerical_error REAL,
+    standard_error REAL,
+    interval TEXT,
     diagnostics TEXT NOT NULL,
     seal BLOB NOT NULL,
     CHECK ((status = 'ok') = (value IS NOT NULL))
@@ -86,7 +88,10 @@ CREATE VIEW results AS
     SELECT lower(hex(key)) AS key, runs.id AS run, runs.suite,
         s.name AS source, s.version AS source_version, s.params AS source_params,
         e.name AS estimator, e.version AS estimator_version, e.params AS estimator_params,
-        n, trial, cells.seed, status, message, value, standard_error, seconds, diagnostics
+        n, trial, cells.seed, status, message, seconds, value, numerical_error, standard_error,
+        json_extract(interval, '$.low') AS interval_low,
+        json_extract(interval, '$.high') AS interval_high,
+        json_extract(interval, '$.confidence') AS interval_confidence, diagnostics
     FROM cells JOIN runs ON runs.number = cells.run
         JOIN specs AS s ON s.id = cells.source JOIN specs AS e ON e.id = cells.estimator
 """
@@ -97,7 +102,10 @@ RUN_COLUMNS = (
     *("id", "kind", "suite", "params", "seed", "version", "python", "platform", "started"),
     *("command", "versions", "plan"),
 )
-CELL_COLUMNS = ("status", "message", "value", "standard_error", "seconds", "diagnostics")
+CELL_COLUMNS = (
+    *("status", "message", "seconds", "value", "numerical_error", "standard_error", "interval"),
+    "diagnostics",
+)
 MEASUREMENT_COLUMNS = ("step", "status", "message", "seconds", "result")
 CERTIFICATE_COLUMNS = (
     *("value", "error", "confidence", "method", "quantity", "checks", "versions"),
@@ -139,12 +147,47 @@ def spec_id(connection: sqlite3.Connection, identity: Sequence[str]) -> int:
     return int(found)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Turn a store of format 1 into this one, in the transaction that is open.
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Turn a store of an earlier format into this one, in the transaction that is open.
 
-    Its cells had their specs written out, and no run kept its plan; there were no checksums, so
-    that what is there is taken as it is.
+    In format 1 cells had their specs written out, and no run kept its plan; there were no
+    checksums, so that what is there is taken as it is. In 1 and 2 the error of a cell was the
+    numerical one by another name, and there were no intervals.
     """
+    if version == 1:
+        _migrate_from_1(connection)
+    else:
+        _migrate_from_2(connection)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _migrate_from_2(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP VIEW results")
+    connection.execute("DROP INDEX cells_by_key")
+    connection.execute("ALTER TABLE cells RENAME TO old_cells")
+    wanted = ("CREATE TABLE cells", "CREATE UNIQUE INDEX cells_by_key", "CREATE VIEW results")
+    for statement in map(str.strip, _SCHEMA.split(";")):
+        if statement.startswith(wanted):
+            connection.execute(statement)
+    rows = connection.execute(
+        "SELECT old_cells.*, runs.id FROM old_cells LEFT JOIN runs ON runs.number = run "
+        "ORDER BY old_cells.rowid"
+    )
+    for key, run, source, estimator, n, trial, seed, *said, mark, made_by in rows.fetchall():
+        whole = mark == seal(key.hex(), made_by, *said)
+        now = _cell_of_before(said)
+        mark = seal(key.hex(), made_by, *now) if whole else mark  # what was damaged stays so
+        insert(connection, "cells", (key, run, source, estimator, n, trial, seed, *now, mark))
+    connection.execute("DROP TABLE old_cells")
+
+
+def _cell_of_before(said: Sequence[Any]) -> tuple[Any, ...]:
+    """Return `CELL_COLUMNS` from those of formats 1 and 2."""
+    status, message, value, numerical_error, seconds, diagnostics = said
+    return status, message, seconds, value, numerical_error, None, None, diagnostics
+
+
+def _migrate_from_1(connection: sqlite3.Connection) -> None:
     old = [
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -188,7 +231,8 @@ def _migrate_cells(connection: sqlite3.Connection, numbers: dict[str, int]) -> N
     rows = connection.execute("SELECT * FROM old_cells ORDER BY source, estimator, n, trial")
     for key, *columns in rows.fetchall():
         source, estimator = columns[0:4], columns[4:8]
-        n, trial, seed, *said, run = columns[8:]
+        n, trial, seed, *before, run = columns[8:]
+        said = _cell_of_before(before)
         specs = (spec_id(connection, source), spec_id(connection, estimator))
         mark = seal(key, run, *said)
         row = (bytes.fromhex(key), numbers[run], *specs, n, trial, seed, *said, mark)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from entbench._base import Reference, ReferenceCheck
+from entbench._base import Interval, Reference, ReferenceCheck
 from entbench._records import Cell, Measurement, Record, RunInfo, Spec, Step
 from entbench.runner import _schema as schema
 
@@ -129,16 +129,19 @@ class Store:
         """
         by_key = {cell.key: cell for cell in cells}
         for key, row in self._latest("cells", schema.CELL_COLUMNS, list(by_key), run):
-            status, message, value, error, seconds, said = row
-            diagnostics = json.loads(said)
-            yield Record(by_key[key], status, message, value, error, seconds, diagnostics)
+            said = dict(zip(schema.CELL_COLUMNS, row, strict=True))
+            interval = json.loads(said["interval"] or "null")
+            said["interval"] = None if interval is None else Interval(**interval)
+            said["diagnostics"] = json.loads(said["diagnostics"])
+            yield Record(by_key[key], **said)
 
     def add(self, record: Record, run: str) -> None:
         """Store a record of a run that was begun."""
         cell = record.cell
         said = (
-            *(record.status, record.message, record.value, record.standard_error),
-            float(record.seconds),
+            *(record.status, record.message, float(record.seconds), record.value),
+            *(record.numerical_error, record.standard_error),
+            None if record.interval is None else json.dumps(asdict(record.interval)),
             json.dumps(record.diagnostics, allow_nan=False),
         )
         with self.writing() as connection:
@@ -354,7 +357,8 @@ class Store:
             else:
                 connection = _read_only(f"{where.as_uri()}?mode=ro&immutable=1")
             version = _version(connection)
-        if version != (schema.APPLICATION_ID, 1):
+        application, number = version
+        if application != schema.APPLICATION_ID or number >= schema.FORMAT:
             return connection
         copy = sqlite3.connect(":memory:")
         with connection:
@@ -362,7 +366,7 @@ class Store:
         connection.close()
         with copy:
             copy.execute("BEGIN")
-            schema.migrate(copy)
+            schema.migrate(copy, number)
         return copy
 
     def _prepare(self, create: bool) -> None:
@@ -397,7 +401,7 @@ class Store:
             if application != schema.APPLICATION_ID:
                 schema.create(self._connection)
             elif version < schema.FORMAT:
-                schema.migrate(self._connection)
+                schema.migrate(self._connection, version)
         self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * _WRITE_SECONDS)}")
 
     def _keep_a_log(self) -> None:

@@ -60,11 +60,19 @@ def run_cell(cell: Cell) -> Record:
                 seconds = time.perf_counter() - start
             result = Result.of(estimator, cell.n)
     except Exception as failure:
-        return Record(cell, STATUS_FAILED, _one_line(failure), None, None, seconds)
+        return Record(cell, STATUS_FAILED, _one_line(failure), seconds)
     message = f"warning: {_first_line(str(caught[0].message))}" if caught else ""
-    error = None if math.isnan(result.standard_error) else result.standard_error
-    diagnostics = {str(key): _plain(value) for key, value in result.diagnostics.items()}
-    return Record(cell, STATUS_OK, message, result.value, error, seconds, diagnostics)
+    return Record(
+        cell,
+        STATUS_OK,
+        message,
+        seconds,
+        result.value,
+        result.numerical_error,
+        result.standard_error,
+        result.interval,
+        {str(key): _plain(value) for key, value in result.diagnostics.items()},
+    )
 
 
 def load_plugins(cell: Cell) -> None:

@@ -181,27 +181,27 @@ def check_convergence(subject: Subject) -> str:
     return finding
 
 
-def check_standard_error(subject: Subject) -> str:
-    """Compare the scatter over values of `random_state` with ``standard_error_``."""
+def check_numerical_error(subject: Subject) -> str:
+    """Compare the scatter over values of `random_state` with ``numerical_error_``."""
     sample = gaussian(SIGMA).sample(13, 60, subject.largest_dim)
     if not subject.is_random:
         raise NotApplicableError("it takes no `random_state`")
     fits = [subject.fit(sample, seed) for seed in range(_SPREAD_FITS)]
     values = np.array([getattr(model, subject.cls.value_name) for model in fits])
-    errors = np.array([getattr(model, "standard_error_", math.nan) for model in fits])
+    errors = np.array([model.numerical_error_ for model in fits], dtype=np.float64)
     if np.isnan(errors).all():
-        raise NotApplicableError("it states none (NaN)")
+        raise NotApplicableError("it states none")
     if np.ptp(values) == 0.0:
         raise NotApplicableError("the value does not depend on `random_state`")
     with np.errstate(divide="ignore"):
         ratio = math.sqrt(((values - values.mean()) ** 2 / errors**2).sum() / (_SPREAD_FITS - 1))
     freedom = _SPREAD_FITS - 1
     allowed = math.sqrt(2 * float(gammaincinv(freedom / 2, 1 - FALSE_ALARM)) / freedom)
-    finding = f"values scatter by {ratio:.2g} standard errors (allowed {allowed:.2f})"
+    finding = f"values scatter by {ratio:.2g} numerical errors (allowed {allowed:.2f})"
     if not ratio <= allowed:
         raise CheckFailedError(
             finding,
-            "`standard_error_` is too small: draws that are not independent, a missing term, or a "
+            "`numerical_error_` is too small: draws that are not independent, a missing term, or a "
             "division by n in place of sqrt(n)",
         )
     return finding

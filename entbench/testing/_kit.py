@@ -61,7 +61,7 @@ _ALL = (
     _Check("symmetry", _accuracy.check_symmetry, ("truth-gaussian",)),
     _Check("bound-side", _accuracy.check_bound_side, _SCALE),
     _Check("convergence", _accuracy.check_convergence, ("truth-gaussian",)),
-    _Check("standard-error", _accuracy.check_standard_error, ("random-state",)),
+    _Check("numerical-error", _accuracy.check_numerical_error, ("random-state",)),
 )
 CHECK_NAMES: tuple[str, ...] = tuple(check.name for check in _ALL)
 _BY_NAME = {check.name: check for check in _ALL}

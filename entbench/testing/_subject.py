@@ -208,7 +208,7 @@ class Subject:
     def slack(self, sample: Sample) -> float:
         """Return by how much two values may differ by random draws of their own alone.
 
-        From the scatter over values of `random_state`, not from `standard_error_`, which may be
+        From the scatter over values of `random_state`, not from `numerical_error_`, which may be
         wrong itself.
         """
         if not self.is_random:

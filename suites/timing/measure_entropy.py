@@ -145,10 +145,10 @@ ROWS = _rows()
 
 @dataclass(frozen=True)
 class Found:
-    """An entropy, its standard error, the draws it took, and its seconds."""
+    """An entropy, its numerical error, the draws it took, and its seconds."""
 
     value: float
-    standard_error: float
+    numerical_error: float
     draws: int
     seconds: float
 
@@ -159,8 +159,8 @@ def measure_row(name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        `seconds`, `standard_error`, `draws` and `value`; `gib`, the peak of this process so far, in
-        GiB; `difference`, value less reference; `lowest` and `highest`, between which its
+        `seconds`, `numerical_error`, `draws` and `value`; `gib`, the peak of this process so far,
+        in GiB; `difference`, value less reference; `lowest` and `highest`, between which its
         expectation lies.
     """
     row = ROWS[name]
@@ -203,7 +203,9 @@ def fitted(
         warnings.filterwarnings("ignore", message="`X` has")
         found = SamplePropagation(sigma, tolerance, max_draws, random_state=SEED).fit(signal)
     seconds = time.perf_counter() - start
-    return Found(found.entropy_, found.standard_error_, int(found.diagnostics_["n_draws"]), seconds)
+    return Found(
+        found.entropy_, found.numerical_error_, int(found.diagnostics_["n_draws"]), seconds
+    )
 
 
 def by_textbook(signal: NDArray[np.float64], sigma: float, _: float) -> Found:
@@ -241,10 +243,10 @@ def verdict(name: str, found: dict[str, Any]) -> str:
     integration, and of the plug-in, about ``sqrt(dim / n)``.
     """
     row = ROWS[name]
-    slack = 4.0 * math.hypot(found["standard_error"], math.sqrt(row.source.dim / row.n))
+    slack = 4.0 * math.hypot(found["numerical_error"], math.sqrt(row.source.dim / row.n))
     fine = {
         "seconds": found["seconds"] <= row.seconds,
-        "standard error": found["standard_error"] <= row.tolerance,
+        "numerical error": found["numerical_error"] <= row.tolerance,
         "memory": found["gib"] <= row.gib,
         "value": found["lowest"] - slack <= found["difference"] <= found["highest"] + slack,
     }
@@ -266,7 +268,7 @@ def line(name: str, found: dict[str, Any]) -> str:
     """Return a row of the table."""
     numbers = [
         f"{found['seconds']:.2f}",
-        f"{found['standard_error']:.1e}",
+        f"{found['numerical_error']:.1e}",
         f"{found['draws']}",
         f"{found['gib']:.2f}",
         f"{found['difference']:+.4f}",
@@ -286,7 +288,7 @@ def comparisons(found: dict[str, dict[str, Any]]) -> list[str]:
             f"| {what}: time at n = 4e6 / at 4e5 | <= {GROWTH:g} | {ratio:.1f} | {passed} |"
         )
     ours, theirs = (found[f"{who} d=5 sigma=0.1 n=2e4"] for who in ("truncated", "textbook"))
-    errors = theirs["standard_error"] / ours["standard_error"]
+    errors = theirs["numerical_error"] / ours["numerical_error"]
     ratio = theirs["seconds"] * errors**2 / ours["seconds"]
     passed = "pass" if ratio >= SPEEDUP else "FAIL"
     what = "n=2e4: time of the textbook, scaled to our error, / ours"
@@ -304,7 +306,7 @@ def main() -> None:
         f"{peers.THREADS} threads, seed {SEED}, a fresh process a row, at most {MAX_DRAWS} draws;"
     )
     print(f"compiled before on {_WARM_N} samples. Errors and differences are in nats.\n")
-    columns = ["asked", "seconds", "standard error", "draws", "peak GiB", "value - reference"]
+    columns = ["asked", "seconds", "numerical error", "draws", "peak GiB", "value - reference"]
     print("| what | " + " | ".join(columns) + " | its expectation | |")
     print("| :-- | :-- |" + " --: |" * 5 + " :-- | :-- |")
     found = {}

@@ -62,7 +62,7 @@ def made_up(settings: int, trials: int) -> SuiteRun:
         values = case.reference.value + (rng.standard_normal(trials) + 0.3) / np.sqrt(n)
         for trial, value in enumerate(values.tolist()):
             cell = Cell(case.source, method, n, trial, 0)
-            records.append(Record(cell, "ok", "", value, 1e-9, 0.01))
+            records.append(Record(cell, "ok", "", 0.01, value, 1e-9))
     info = RunInfo(
         "0123456789ab", "0.1.0", 0, "3.11", "made up", "2026-01-01T00:00:00+00:00",
         "2026-01-01T00:01:00+00:00", "entbench suite made-up", library_versions(),

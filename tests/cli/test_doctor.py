@@ -73,7 +73,7 @@ def a_store(path: Path, started: str = "") -> None:
     info = run_info(0)
     with Store(path) as store:
         store.start_run(info, "suite", "mine", {}, {})
-        store.add(Record(Cell(spec, spec, 10, 0, 0), STATUS_OK, "", 1.0, None, 0.0, {}), info.id)
+        store.add(Record(Cell(spec, spec, 10, 0, 0), STATUS_OK, "", 0.0, 1.0), info.id)
         if started:
             with store.writing() as connection:
                 connection.execute("UPDATE runs SET started = ?", (started,))

@@ -121,7 +121,7 @@ class TestSamplePropagation:
 
     def test_standard_error_meets_the_tolerance(self) -> None:
         estimator = SamplePropagation(0.5, tolerance=5e-3, random_state=0).fit(gaussian(300, 3))
-        assert 0 < estimator.standard_error_ <= 5e-3
+        assert 0 < estimator.numerical_error_ <= 5e-3
         assert estimator.diagnostics_["converged"]
         short = SamplePropagation(0.5, tolerance=1e-6, max_draws=5000, random_state=0)
         assert not short.fit(gaussian(300, 3)).diagnostics_["converged"]

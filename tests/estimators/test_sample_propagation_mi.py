@@ -82,9 +82,9 @@ class TestDeterministicSignals:
         X = balanced(256, copies=8)
         fitted = SamplePropagationMI(0.5, tolerance=3e-3, random_state=0).fit(X, X)
         # 4 standard errors of the integral: false alarm 6e-5
-        expected = pytest.approx(8 * BINARY[0.5], abs=4 * fitted.standard_error_)
+        expected = pytest.approx(8 * BINARY[0.5], abs=4 * fitted.numerical_error_)
         assert fitted.mutual_information_ == expected
-        assert 0 < fitted.standard_error_ <= 3e-3
+        assert 0 < fitted.numerical_error_ <= 3e-3
 
     @few_rows
     @pytest.mark.parametrize("dim", [1, 3])
@@ -97,7 +97,7 @@ class TestDeterministicSignals:
         entropy = SamplePropagation(0.2, random_state=5).fit(S)
         expected = entropy.entropy_ - noise_entropy(dim, 0.2)
         assert fitted.mutual_information_ == pytest.approx(expected, rel=1e-12)
-        assert fitted.standard_error_ == entropy.standard_error_
+        assert fitted.numerical_error_ == entropy.numerical_error_
         assert (fitted.n_features_in_, fitted.diagnostics_["n_inputs"]) == (4, 60)
         said = fitted.diagnostics_
         noise = noise_entropy(dim, 0.2)
@@ -137,7 +137,7 @@ class TestRandomSignals:
         fitted = SamplePropagationMI(0.3, tolerance=3e-3, random_state=0).fit(*pairs)
         said = fitted.diagnostics_
         assert (said["n_inputs"], said["n_inputs_used"]) == (100, 100)
-        own = fitted.standard_error_
+        own = fitted.numerical_error_
         # 4 standard errors: false alarm 6e-5
         assert said["h_conditional"] == pytest.approx(expected, abs=4 * math.hypot(error, own))
         assert 0 < own <= 3e-3
@@ -160,7 +160,7 @@ class TestRandomSignals:
             expected += count / len(X) * entropy.value
             low += count / len(X) * entropy.leave_one_out
         said = fitted.diagnostics_
-        assert said["h_conditional"] == pytest.approx(expected, abs=4 * fitted.standard_error_)
+        assert said["h_conditional"] == pytest.approx(expected, abs=4 * fitted.numerical_error_)
         # the leave-one-out means have larger errors than the plug-in: at most some 1e-2 here
         assert said["h_noisy"] - said["bracket_low"] == pytest.approx(low, abs=0.03)
 
@@ -171,7 +171,7 @@ class TestRandomSignals:
         S = np.tile(np.random.default_rng(0).standard_normal((20, 2)), (m, 1))
         X = np.repeat(np.arange(m), 20)[:, None]
         fitted = SamplePropagationMI(0.5, tolerance=5e-3, random_state=0).fit(X, S)
-        assert abs(fitted.mutual_information_) < max(4 * fitted.standard_error_, 1e-9)
+        assert abs(fitted.mutual_information_) < max(4 * fitted.numerical_error_, 1e-9)
 
     @few_rows
     def test_inputs_far_apart_are_told(self) -> None:
@@ -180,7 +180,7 @@ class TestRandomSignals:
         number = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1, 1)
         fitted = SamplePropagationMI(0.3, tolerance=2e-3, random_state=0).fit(X, S + 1e3 * number)
         assert fitted.mutual_information_ == pytest.approx(
-            math.log(5), abs=4 * fitted.standard_error_
+            math.log(5), abs=4 * fitted.numerical_error_
         )
 
     @few_rows
@@ -315,7 +315,7 @@ class TestSomeInputs:
             )
             for copies in (1, 3)
         )
-        error = math.hypot(one.standard_error_, three.standard_error_)
+        error = math.hypot(one.numerical_error_, three.numerical_error_)
         # 4 standard errors: false alarm 6e-5
         off = one.mutual_information_ - three.mutual_information_
         assert abs(off) <= 4 * error
@@ -345,7 +345,7 @@ class TestSomeInputs:
         some = SamplePropagationMI(0.3, tolerance=2e-2, n_inputs=100, random_state=1).fit(*pairs)
         said = some.diagnostics_
         assert said["n_inputs_used"] == 100
-        error = math.hypot(every.standard_error_, some.standard_error_)
+        error = math.hypot(every.numerical_error_, some.numerical_error_)
         truth = every.diagnostics_["h_conditional"]
         assert said["h_conditional"] == pytest.approx(truth, abs=4 * error)
         assert error < 0.1
@@ -355,7 +355,7 @@ class TestSomeInputs:
         said = fitted.diagnostics_
         assert said["input_error"] > 1e-3
         assert (said["converged"], said["limited_by"]) == (False, "inputs")
-        assert fitted.standard_error_ >= said["input_error"]
+        assert fitted.numerical_error_ >= said["input_error"]
         assert said["n_inputs_used"] == 5
 
     def test_integrals_leave_to_the_choice_what_it_needs(self) -> None:
@@ -367,7 +367,7 @@ class TestSomeInputs:
         said = fine.fit(*pairs).diagnostics_
         assert said["converged"]
         assert said["input_error"] > 0.5 * tolerance
-        assert fine.standard_error_ <= tolerance
+        assert fine.numerical_error_ <= tolerance
 
 
 class TestChoice:

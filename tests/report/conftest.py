@@ -25,7 +25,7 @@ def _record(
 ) -> Record:
     status, message = ("ok", "") if value is not None else ("failed", "ValueError: no")
     value = None if value is None else float(value)
-    return Record(Cell(source, estimator, n, trial, 0), status, message, value, se, 0.25)
+    return Record(Cell(source, estimator, n, trial, 0), status, message, 0.25, value, se)
 
 
 def _run_of(
@@ -38,14 +38,14 @@ def _run_of(
     facts: SourceFacts | None = None,
     truth: float = 0.0,
     error: float = 0.0,
-    standard_error: float | None = None,
+    numerical_error: float | None = None,
     quantity: str = "h(S+Z)",
     **asked: Any,
 ) -> SuiteRun:
     law = _spec(source, {"d": 1} if source_params is None else source_params)
     method = _spec(estimator, estimator_params or {})
     records = tuple(
-        _record(law, method, n, trial, value, standard_error)
+        _record(law, method, n, trial, value, numerical_error)
         for n, column in values.items()
         for trial, value in enumerate(column)
     )

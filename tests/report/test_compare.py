@@ -140,8 +140,8 @@ def test_a_run_with_itself_is_one_line(run_of: RunOf) -> None:
     [
         ({}, 1e-3, "worse"),
         ({}, 1e-10, "unclear"),  # rounding
-        ({"standard_error": 1e-2}, 1e-3, "unclear"),
-        ({"standard_error": 1e-4}, 1e-3, "worse"),
+        ({"numerical_error": 1e-2}, 1e-3, "unclear"),
+        ({"numerical_error": 1e-4}, 1e-3, "worse"),
         ({"error": 1e-2}, 1e-3, "unclear"),  # of the reference
         ({"error": 1e-5}, 1e-3, "worse"),
     ],
@@ -156,8 +156,10 @@ def test_numerical_errors_are_no_loss(
     change = only(compare_suites(ours, later(theirs)))
     assert change.verdict == verdict
     assert change.largest == pytest.approx(shift, rel=1e-4)
-    if "standard_error" in options:
-        assert change.stated == pytest.approx(options["standard_error"] * math.sqrt(2.0), rel=1e-12)
+    if "numerical_error" in options:
+        assert change.stated == pytest.approx(
+            options["numerical_error"] * math.sqrt(2.0), rel=1e-12
+        )
 
 
 def test_one_trial_has_no_verdict(run_of: RunOf) -> None:

@@ -28,12 +28,12 @@ def pair(
     n: int = 10,
     draws: int = 5,
     facts: SourceFacts = FACTS,
-    standard_error: float | None = None,
+    numerical_error: float | None = None,
 ) -> SuiteRun:
     """Return a run of `sp`, and of the coarse integral that is `away` from it."""
     # the plug-in's own error differs from trial to trial, and is not the integral's
     own = np.linspace(-3.0, 1.0, len(away))
-    fine = run_of({n: own}, "sp", facts=facts, standard_error=standard_error)
+    fine = run_of({n: own}, "sp", facts=facts, numerical_error=numerical_error)
     params = {"control_variate": False, "draws": draws}
     coarse = run_of({n: own + away}, "sp-monte-carlo", estimator_params=params, facts=facts)
     return replace(together(fine, coarse), checks=("theorem-7",), tables=("integration",))
@@ -60,10 +60,10 @@ def test_error_of_the_finer_integral_is_taken_off(
 ) -> None:
     away = np.array([0.1, -0.2, 0.3, 0.0])
     (plain,) = errors_of(pair(run_of, together, away))
-    (less,) = errors_of(pair(run_of, together, away, standard_error=0.05))
+    (less,) = errors_of(pair(run_of, together, away, numerical_error=0.05))
     for name in ("mse", "low", "high"):
         assert getattr(plain, name) - getattr(less, name) == pytest.approx(0.0025, rel=1e-10)
-    (nan,) = errors_of(pair(run_of, together, away, standard_error=math.nan))
+    (nan,) = errors_of(pair(run_of, together, away, numerical_error=math.nan))
     assert nan == replace(plain, row=nan.row)
 
 
@@ -76,7 +76,7 @@ def test_what_is_left_is_the_coarse_integral_s_own(
     """
     rng = np.random.default_rng(0)
     away = 0.1 * rng.standard_normal(4000) - 0.06 * rng.standard_normal(4000)
-    (found,) = errors_of(pair(run_of, together, away, standard_error=0.06))
+    (found,) = errors_of(pair(run_of, together, away, numerical_error=0.06))
     assert found.mse == pytest.approx(0.01, abs=0.0012)
 
 
@@ -117,7 +117,7 @@ def test_alarm_when_the_squares_exceed_the_sharp_bound(
     if status == "violated":
         assert "d/(n n_MC) allows 0.04" in check.detail
         # the error of the finer integral may explain it
-        excused = pair(run_of, together, away, standard_error=0.1)
+        excused = pair(run_of, together, away, numerical_error=0.1)
         assert summarise(excused).checks[0].status == "holds"
 
 

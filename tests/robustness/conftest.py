@@ -65,7 +65,7 @@ def names(folder):
 def numbers(store, run="latest"):
     """What a run found, to the bit: status, value and error of each cell."""
     rows = json.loads(entbench("export", run, "--store", store, "--format", "json").out)
-    return {row["key"]: (row["status"], row["value"], row["standard_error"]) for row in rows}
+    return {row["key"]: (row["status"], row["value"], row["numerical_error"]) for row in rows}
 
 def is_whole(store):
     connection = sqlite3.connect(store)

@@ -399,7 +399,7 @@ class Victim:
     def values(self) -> list[Any]:
         """Return status, value and error of each cell, in order of their keys."""
         rows = json.loads(self.outcome(("export", "--format", "json")).out)
-        named = ("key", "status", "value", "standard_error")
+        named = ("key", "status", "value", "numerical_error")
         return sorted([row[name] for name in named] for row in rows)
 
     def is_safe(self, verb: Sequence[str]) -> bool:
@@ -432,7 +432,7 @@ class Victim:
         if found.refused:
             return True
         rows = json.loads(self._call("export", "--store", "t.sqlite", "--format", "json").out)
-        named = ("key", "status", "value", "standard_error")
+        named = ("key", "status", "value", "numerical_error")
         values = [[row[name] for name in named] for row in rows]
         return found.code == 0 and sorted(values) == self.cells
 
@@ -514,7 +514,7 @@ def test_damaged_log_costs_its_last_cells_only(victim: Victim) -> None:
             damaged[bit // 8] ^= 1 << bit % 8
         victim.put(kept, bytes(damaged))
         found = json.loads(victim.outcome(("export", "--format", "json")).out)
-        values = [[row[k] for k in ("key", "status", "value", "standard_error")] for row in found]
+        values = [[row[k] for k in ("key", "status", "value", "numerical_error")] for row in found]
         assert all(row in victim.cells for row in values)
         lost.add(len(victim.cells) - len(values))
         assert victim.goes_on(), turn

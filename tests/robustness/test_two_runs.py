@@ -190,7 +190,7 @@ def begun(store: Store, run: str) -> list[Record]:
     plan = make_plan(suite)
     info = RunInfo(run, "0.1.0", 0, "3.11", "here", "2026-11-21T00:00:00+00:00")
     store.start_run(info, "suite", suite.name, suite.params, plan_row(plan))
-    return [Record(cell, "failed", "no", None, None, 0.0) for cell in plan.cells]
+    return [Record(cell, "failed", "no", 0.0) for cell in plan.cells]
 
 
 def test_run_outlasts_others_that_hold_the_store(

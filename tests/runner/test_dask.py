@@ -137,7 +137,7 @@ def run(
     with Store(store) as opened:
         found = run_plan(make_plan(suite), opened, on_record=on_record, **options)
     return [
-        (r.cell.key, r.status, r.message, r.value, r.standard_error, r.diagnostics)
+        (r.cell.key, r.status, r.message, r.value, r.numerical_error, r.diagnostics)
         for r in found.records
     ]
 
@@ -304,7 +304,7 @@ class FakeFuture:
 
     def result(self) -> str:
         row = {"status": "ok", "message": "", "seconds": 0.0, "value": 1.0}
-        row |= {"standard_error": None, "diagnostics": {}}
+        row |= {"interval": None, "diagnostics": {}}
         return json.dumps({"rows": [row] * len(self.order["cells"]), "seconds": 0.01})
 
     def exception(self) -> BaseException | None:

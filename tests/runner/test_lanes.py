@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from entbench import _registry as registry
+from entbench._base import Interval
 from entbench._records import Cell, Record, Spec, Step
 from entbench.runner import load_suite, make_plan, override
 from entbench.runner._execute import execute
@@ -210,7 +211,10 @@ def test_rows_survive_the_way_to_a_worker_and_back() -> None:
         back = task_of(json.loads(line))
         assert back == task
         assert back.key == task.key  # which tells 1 from 1.0 and True
-    record = Record(cell, "ok", "", -1 / 3, None, 1e-9, {"k": 3, "ok": True, "why": "ö"})
+    record = Record(
+        *(cell, "ok", "", 1e-9, -1 / 3, None, 0.1, Interval(-0.1, None, note="ä")),
+        {"k": 3, "ok": True, "why": "ö"},
+    )
     assert outcome_of(cell, json.loads(line_of(outcome_row(record)))) == record
 
 

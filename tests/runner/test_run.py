@@ -115,7 +115,7 @@ def plugin(tmp_path: Path) -> str:
 
 def outcomes(run: SuiteRun) -> list[tuple[object, ...]]:
     return [
-        (r.cell.estimator.label, r.cell.n, r.cell.trial, r.status, r.value, r.standard_error)
+        (r.cell.estimator.label, r.cell.n, r.cell.trial, r.status, r.value, r.numerical_error)
         for r in run.records
     ]
 

@@ -7,10 +7,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from entbench._base import Interval
 from entbench._records import Cell, Record, RunInfo
 from entbench.runner import (
     Store,
@@ -21,6 +23,7 @@ from entbench.runner import (
     override,
     stored_run,
 )
+from entbench.runner._schema import seal
 
 
 @pytest.fixture
@@ -32,9 +35,13 @@ def cells() -> list[Cell]:
 
 
 def records_of(cells: list[Cell]) -> list[Record]:
-    made = [Record(cell, "ok", "", 0.1 + i, None, 0.5) for i, cell in enumerate(cells)]
-    made[0] = Record(cells[0], "failed", "ValueError: no", None, None, 0.0)
-    made[1] = Record(cells[1], "ok", "", 1 / 3, 1e-300, 0.1, {"draws": 3, "text": "é"})
+    made = [Record(cell, "ok", "", 0.5, 0.1 + i) for i, cell in enumerate(cells)]
+    made[0] = Record(cells[0], "failed", "ValueError: no", 0.0)
+    made[1] = Record(
+        *(cells[1], "ok", "", 0.1, 1 / 3, 1e-300, 2e-300, Interval(-0.1, 1 / 7, 0.9, "measured")),
+        {"draws": 3, "text": "é"},
+    )
+    made[2] = Record(cells[2], "ok", "", 0.5, 0.1 + 2, interval=Interval(None, 2.5, note="é"))
     return made
 
 
@@ -61,16 +68,16 @@ def test_each_run_has_the_record_that_it_had(tmp_path: Path, cells: list[Cell]) 
     with Store(tmp_path / "s.sqlite") as store:
         for run in ("one", "two", "three"):
             begin(store, run)
-        store.add(Record(cells[0], "failed", "no", None, None, 0.0), "one")
-        store.add(Record(cells[1], "ok", "", 1.0, None, 0.0), "two")
+        store.add(Record(cells[0], "failed", "no", 0.0), "one")
+        store.add(Record(cells[1], "ok", "", 0.0, 1.0), "two")
         assert sorted(values(), key=str) == [1.0, None]
         # a run that goes on beside a later one
-        store.add(Record(cells[0], "ok", "", 3.0, None, 0.0), "three")
-        store.add(Record(cells[1], "ok", "", 1.5, None, 0.0), "one")
+        store.add(Record(cells[0], "ok", "", 0.0, 3.0), "three")
+        store.add(Record(cells[1], "ok", "", 0.0, 1.5), "one")
         assert sorted(values(1), key=str) == [1.5, None]
         assert sorted(values(2), key=str) == [1.0, None]
         assert sorted(values(3), key=str) == sorted(values(), key=str) == [1.0, 3.0]
-        store.add(Record(cells[0], "ok", "", 4.0, None, 0.0), "three")
+        store.add(Record(cells[0], "ok", "", 0.0, 4.0), "three")
         assert sorted(values(), key=str) == [1.0, 4.0]
         assert store.counts() == {1: (2, 1), 2: (1, 0), 3: (1, 0)}
 
@@ -119,7 +126,7 @@ def test_newer_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert_refused_and_untouched(path, "written by a newer entbench .format 99; this one knows 2")
+    assert_refused_and_untouched(path, "written by a newer entbench .format 99; this one knows 3")
 
 
 def test_other_peoples_sqlite_file_is_refused(tmp_path: Path) -> None:
@@ -201,7 +208,7 @@ def _write_format_1(path: Path, records: list[Record]) -> None:
             for spec in (cell.source, cell.estimator)
             for text in (spec.name, spec.version, spec.origin, json.dumps(dict(spec.params)))
         ]
-        said = (record.status, record.message, record.value, record.standard_error)
+        said = (record.status, record.message, record.value, record.numerical_error)
         row = (cell.key, *specs, cell.n, cell.trial, cell.seed, *said, record.seconds)
         row = (*row, json.dumps(record.diagnostics), "a" if i else "lost")
         connection.execute(f"INSERT INTO cells VALUES ({','.join('?' * 19)})", row)
@@ -209,10 +216,15 @@ def _write_format_1(path: Path, records: list[Record]) -> None:
     connection.close()
 
 
-def test_store_of_format_1_is_read_as_it_is_and_written_as_2(
+def before_intervals(records: list[Record]) -> list[Record]:
+    """Return what formats 1 and 2 kept of records."""
+    return [replace(record, standard_error=None, interval=None) for record in records]
+
+
+def test_store_of_format_1_is_read_as_it_is_and_written_as_it_is_now(
     tmp_path: Path, cells: list[Cell]
 ) -> None:
-    path, records = tmp_path / "s.sqlite", records_of(cells)
+    path, records = tmp_path / "s.sqlite", before_intervals(records_of(cells))
     _write_format_1(path, records)
     before = path.read_bytes()
     expected = {record.cell.key: record for record in records}
@@ -226,6 +238,59 @@ def test_store_of_format_1_is_read_as_it_is_and_written_as_2(
             assert [run.plan for run in store.runs()] == [None] * 3
     with pytest.raises(ValueError, match="did not keep what a run was to compute"):
         stored_run("a", path)
+
+
+FORMAT_2_CELLS = """
+DROP VIEW results;
+DROP INDEX cells_by_key;
+ALTER TABLE cells RENAME TO now;
+CREATE TABLE cells (key BLOB NOT NULL, run INTEGER NOT NULL REFERENCES runs (number),
+    source INTEGER NOT NULL REFERENCES specs (id), estimator INTEGER NOT NULL REFERENCES specs (id),
+    n INTEGER NOT NULL, trial INTEGER NOT NULL, seed INTEGER NOT NULL, status TEXT NOT NULL,
+    message TEXT NOT NULL, value REAL, standard_error REAL, seconds REAL NOT NULL,
+    diagnostics TEXT NOT NULL, seal BLOB NOT NULL,
+    CHECK ((status = 'ok') = (value IS NOT NULL)));
+INSERT INTO cells SELECT key, run, source, estimator, n, trial, seed, status, message, value,
+    numerical_error, seconds, diagnostics, seal FROM now;
+DROP TABLE now;
+CREATE UNIQUE INDEX cells_by_key ON cells (key, run);
+CREATE VIEW results AS SELECT value, standard_error FROM cells;
+PRAGMA user_version = 2;
+"""
+
+
+def _turn_into_format_2(path: Path, damaged: Cell) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(FORMAT_2_CELLS)
+    columns = "key, status, message, value, standard_error, seconds, diagnostics"
+    for key, *said in connection.execute(f"SELECT {columns} FROM cells").fetchall():
+        mark = seal(key.hex(), "run", *said)
+        connection.execute("UPDATE cells SET seal = ? WHERE key = ?", (mark, key))
+    connection.execute("UPDATE cells SET value = 7 WHERE key = ?", (bytes.fromhex(damaged.key),))
+    connection.commit()
+    connection.close()
+
+
+def test_store_of_format_2_has_no_intervals_and_what_was_damaged_stays_so(
+    tmp_path: Path, cells: list[Cell]
+) -> None:
+    path, records = tmp_path / "s.sqlite", records_of(cells)
+    with Store(path) as store:
+        begin(store, "run")
+        for record in records:
+            store.add(record, "run")
+    _turn_into_format_2(path, cells[3])
+    before, others = path.read_bytes(), [*cells[:3], *cells[4:]]
+    kept = before_intervals(records)
+    expected = {record.cell.key: record for record in (*kept[:3], *kept[4:])}
+    for create in (False, True, True):
+        with Store(path, create=create) as store:
+            assert {r.cell.key: r for r in store.records(others)} == expected
+            with pytest.raises(StoreError, match="a record that does not fit its checksum"):
+                list(store.records(cells))
+            with store.reading() as connection:
+                connection.execute("SELECT interval_low FROM results").fetchall()
+        assert create or path.read_bytes() == before
 
 
 def test_locked_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

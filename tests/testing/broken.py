@@ -260,7 +260,7 @@ class HonestPlugIn(EntropyEstimator):
         terms = 0.5 * dim * math.log(2 * math.pi) + dim * math.log(level) - logs
         self.n_features_in_ = dim
         self.entropy_ = float(terms.mean())
-        self.standard_error_ = self.stated(terms)
+        self.numerical_error_ = self.stated(terms)
         return self
 
     def generator(self) -> Any:
@@ -273,7 +273,7 @@ class HonestPlugIn(EntropyEstimator):
         return float(terms.std() / math.sqrt(len(terms)))
 
 
-class SmallStandardError(HonestPlugIn):
+class SmallNumericalError(HonestPlugIn):
     def stated(self, terms: Any) -> float:
         return float(terms.std() / len(terms))
 

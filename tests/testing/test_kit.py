@@ -64,7 +64,7 @@ MISTAKES = [
     ("InformationInBits", "truth-gaussian", "log base 2"),
     ("HalfInformation", "truth-gaussian", "half of the value is left out"),
     ("LowerAsUpper", "bound-side", "upper and lower are exchanged"),
-    ("SmallStandardError", "standard-error", "`standard_error_` is too small"),
+    ("SmallNumericalError", "numerical-error", "`numerical_error_` is too small"),
 ]
 
 
@@ -116,7 +116,7 @@ def test_verdicts_repeat_and_leave_the_global_state_alone() -> None:
     np.random.seed(5)
     random.seed(5)
     before = np.random.get_state()[1].copy(), random.getstate()
-    one, two = (found("HonestPlugIn", checks=["standard-error", "sigma"]) for _ in range(2))
+    one, two = (found("HonestPlugIn", checks=["numerical-error", "sigma"]) for _ in range(2))
     found("GlobalSeed", checks=["global-random-state"])
     assert one == two
     assert np.array_equal(before[0], np.random.get_state()[1])

@@ -90,7 +90,7 @@ class PerCell:
 
 
 def _record(cell: Cell) -> Record:
-    return Record(cell, STATUS_OK, "", 1.0, None, 0.001, {"converged": True})
+    return Record(cell, STATUS_OK, "", 0.001, 1.0, diagnostics={"converged": True})
 
 
 for _track in ("worker", "store", "whole_run", "read_back"):
