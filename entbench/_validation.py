@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_choice",
+    "check_confidence",
     "check_integer",
     "check_jobs",
     "check_pairs",
@@ -151,6 +152,15 @@ def check_not_negative(name: str, value: Any) -> float:
 def check_fraction(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1]."""
     return _check_between(name, value, 1.0, "a number in [0, 1]")
+
+
+def check_confidence(value: Any) -> float:
+    """Return `confidence` as a float in (0, 1), both ends excluded."""
+    message = f"`confidence` must lie in (0, 1); got {value!r}."
+    number = _float(value, message)
+    if not 0.0 < number < 1.0:
+        raise ValueError(message)
+    return number
 
 
 def _check_between(name: str, value: Any, maximum: float, meaning: str) -> float:

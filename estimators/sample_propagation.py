@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Interval
 from entbench._validation import (
+    check_confidence,
     check_integer,
     check_jobs,
     check_positive,
     check_samples,
     check_seed,
 )
+from entbench.estimators._bracket import (
+    ASSUMES,
+    End,
+    bracket_interval,
+    deviations_over_samples,
+    lacks_second_moment,
+    quantile,
+)
 from entbench.mixture import GaussianMixture, find_accelerator
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from entbench.mixture import Statistic
+    from entbench.mixture import MixtureEntropy, Statistic
+
+# Beyond such a share of samples that stand alone, the jackknife has no interval of its own.
+_MOST_ALONE = 0.25
 
 
 class SamplePropagation(EntropyEstimator):
@@ -49,6 +62,8 @@ class SamplePropagation(EntropyEstimator):
         agree within the errors stated.
     verbose : bool, default=False
         Report draws and numerical error to the standard error stream while integrating.
+    confidence : float, default=0.95
+        Of the interval.
 
     Attributes
     ----------
@@ -58,6 +73,15 @@ class SamplePropagation(EntropyEstimator):
         Numerical error of the integration in nats. Where it converged, the value is off by more
         than 1.96 times as much in at most 5 % of cases, and by more than 4.5 times as much in at
         most 7e-6, whatever the samples. It does not contain the error of the plug-in.
+    standard_error_ : float
+        Standard deviation of the value over samples, in nats, numerical error included: by how much
+        the plug-in moves without each of the samples (the jackknife's, to second order).
+    interval_ : Interval
+        From the plug-in to the leave-one-out value, whose means over samples enclose h(S+Z), each
+        moved outward by its standard error times Student's quantile. Holds h(S+Z) with the
+        `confidence` or more as n grows, bias included. It assumes no mass below about 3/n, which
+        no sample need show. Without an upper end where the largest samples look as if E|S|^2 were
+        infinite: the leave-one-out value's mean is infinite then.
     diagnostics_ : dict
         ``method``, ``n_draws`` and ``converged``; ``kernel_error``, a bound in nats of what
         leaving out and rounding kernels did, contained in the numerical error; ``bracket_low`` and
@@ -75,7 +99,13 @@ class SamplePropagation(EntropyEstimator):
     ``fit`` warns where ``n_eff`` is above n/2: the bias is then a quarter of a nat or more. That
     covers every estimate within log 2 of the ceiling, since ``n_eff >= n exp(h_SP - ceiling)``.
 
-    Cost: O(n dim log n) to sort the samples, once. A draw is one density of an n-component
+    Measured over samples of the exact sources at n = 100 to 10,000, `standard_error_` is 0.8 to 1.4
+    times the standard deviation, and up to 2.5 times near the ceiling, where hardly anything
+    varies; ``python -m entbench.suites.timing.measure_coverage`` prints how often intervals hold
+    the truth.
+
+    Cost: O(n dim log n) to sort the samples, once, and 16,384 draws for the standard errors.
+    A draw is one density of an n-component
     mixture: O(n dim) where all samples are within reach of each other, far less where they are
     clustered or spread out. At most ``dim / tolerance^2`` draws are needed, whatever n is; where
     that is much work, most of them are from a coarse likeness of the mixture.
@@ -88,10 +118,13 @@ class SamplePropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "5"
+    version: ClassVar[str] = "6"
+    bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
     _statistic: ClassVar[Statistic] = "plug-in"
 
     numerical_error_: float
+    standard_error_: float
+    interval_: Interval | None
 
     def __init__(
         self,
@@ -102,6 +135,7 @@ class SamplePropagation(EntropyEstimator):
         n_jobs: int | None = None,
         device: str = "cpu",
         verbose: bool = False,
+        confidence: float = 0.95,
     ) -> None:
         self.sigma = sigma
         self.tolerance = tolerance
@@ -110,6 +144,7 @@ class SamplePropagation(EntropyEstimator):
         self.n_jobs = n_jobs
         self.device = device
         self.verbose = verbose
+        self.confidence = confidence
 
     def check_parameters(self) -> None:
         """Raise where a parameter is out of range, or the device is not there."""
@@ -119,6 +154,7 @@ class SamplePropagation(EntropyEstimator):
         check_seed(self.random_state)
         check_jobs(self.n_jobs)
         find_accelerator(self.device)
+        check_confidence(self.confidence)
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Estimate h(S+Z) from samples of S, shape (n_samples, dim); see `EntropyEstimator`."""
@@ -133,6 +169,7 @@ class SamplePropagation(EntropyEstimator):
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = entropy.value
         self.numerical_error_ = entropy.numerical_error
+        self._judge(mixture, entropy, rng.spawn(1)[0])
         self.diagnostics_ = {
             "method": entropy.method,
             "n_draws": entropy.n_draws,
@@ -152,6 +189,37 @@ class SamplePropagation(EntropyEstimator):
                 stacklevel=2,
             )
         return self
+
+    def _judge(
+        self, mixture: GaussianMixture, entropy: MixtureEntropy, rng: np.random.Generator
+    ) -> None:
+        """Set standard error and interval."""
+        errors = (entropy.numerical_error, entropy.plug_in_error, entropy.leave_one_out_error)
+        statistics: list[Statistic] = [self._statistic, "plug-in", "leave-one-out"]
+        own, low, high = map(math.hypot, deviations_over_samples(mixture, statistics, rng), errors)
+        self.standard_error_ = own
+        endless = lacks_second_moment(mixture.centres)
+        self.interval_ = bracket_interval(
+            End(entropy.plug_in, low),
+            None if endless else End(entropy.leave_one_out, high),
+            mixture.n,
+            self.confidence,
+        )
+        alone = entropy.effective_components / mixture.n
+        if self._statistic == "jackknife" and alone < _MOST_ALONE:
+            self.interval_ = self._around_jackknife(entropy, mixture.n)
+
+    def _around_jackknife(self, entropy: MixtureEntropy, n: int) -> Interval:
+        """Return an interval that is measured, not proved.
+
+        To first order the jackknife is in the middle of the bracket: by how much it is not, tells
+        what bias is left. That is at most what it corrected.
+        """
+        middle = 0.5 * (entropy.plug_in + entropy.leave_one_out)
+        left = min(abs(middle - self.entropy_), abs(self.entropy_ - entropy.plug_in))
+        half = quantile(n, self.confidence) * self.standard_error_ + left
+        low, high = self.entropy_ - half, self.entropy_ + half
+        return Interval(low, high, self.confidence, "measured", ASSUMES)
 
     def _report(self, n_draws: int, numerical_error: float) -> None:
         print(

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
-from entbench._base import MutualInformationEstimator
-from entbench._validation import check_integer, check_jobs, check_pairs, check_positive, check_seed
+from entbench._base import Interval, MutualInformationEstimator
+from entbench._validation import (
+    check_confidence,
+    check_integer,
+    check_jobs,
+    check_pairs,
+    check_positive,
+    check_seed,
+)
+from entbench.estimators._bracket import End, bracket_interval, lacks_second_moment
+from entbench.estimators._choice import choose
 from entbench.estimators._inputs import group_inputs
 from entbench.mixture import (
     QUANTILE,
@@ -19,6 +28,8 @@ from entbench.mixture import (
     error_of,
     find_accelerator,
     gaussian_entropy,
+    moments_of_terms,
+    standard_deviation,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +88,8 @@ class SamplePropagationMI(MutualInformationEstimator):
     device : str, default="cpu"
         "cpu"; a device of torch, as "cuda"; or "auto", an accelerator where there is one. Results
         agree within the errors stated.
+    confidence : float, default=0.95
+        Of the interval.
 
     Attributes
     ----------
@@ -86,6 +99,15 @@ class SamplePropagationMI(MutualInformationEstimator):
         Numerical error of the integrals, and of the choice of inputs, in nats: where `converged`,
         the value is off by more than 1.96 times as much in at most 5 % of cases, and by more than
         4.5 times as much in at most 7e-6. It does not contain the error of the plug-in.
+    standard_error_ : float
+        Standard deviation of the value over samples of pairs, in nats, numerical error included;
+        see `SamplePropagation`.
+    interval_ : Interval
+        From ``bracket_low`` to ``bracket_high`` (see the notes), each moved outward by its standard
+        error over samples times Student's quantile. Holds I(X; S+Z) with the `confidence` or more
+        as n grows, bias included, for pairs drawn independently. It assumes no mass below about
+        3/n. Without an upper end where the signals look as if E|S|^2 were infinite, and without a
+        lower one where signals given their input do too.
     diagnostics_ : dict
         ``h_noisy`` and ``h_conditional``, the two terms in nats; ``conditional``, "closed form" or
         "integrated"; ``conditional_low`` and ``conditional_high``, a 95 % confidence interval of
@@ -152,9 +174,11 @@ class SamplePropagationMI(MutualInformationEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
 
     numerical_error_: float
+    standard_error_: float
+    interval_: Interval | None
 
     def __init__(
         self,
@@ -165,6 +189,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         random_state: int | np.random.Generator | None = None,
         n_jobs: int | None = None,
         device: str = "cpu",
+        confidence: float = 0.95,
     ) -> None:
         self.sigma = sigma
         self.tolerance = tolerance
@@ -173,6 +198,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.confidence = confidence
 
     def check_parameters(self) -> None:
         """Raise where a parameter is out of range, or the device is not there."""
@@ -184,6 +210,7 @@ class SamplePropagationMI(MutualInformationEstimator):
         check_seed(self.random_state)
         check_jobs(self.n_jobs)
         find_accelerator(self.device)
+        check_confidence(self.confidence)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Estimate I(X; S+Z) from pairs of X and S; see `MutualInformationEstimator`."""
@@ -199,8 +226,44 @@ class SamplePropagationMI(MutualInformationEstimator):
         self.mutual_information_ = entropy.value - conditional.value
         self.numerical_error_ = _sum([_error_of_one(entropy), conditional.error]).total
         self.diagnostics_ = self._diagnostics(entropy, conditional, len(inputs.counts))
+        self._judge(signal, inputs, rng.spawn(1)[0])
         self._warn(entropy, conditional, len(signal))
         return self
+
+    def _judge(self, signal: Floats, inputs: Inputs, rng: np.random.Generator) -> None:
+        """Set standard error and interval, from what a pair adds to the value and its bracket."""
+        said, n = self.diagnostics_, len(signal)
+        mixture = self._mixture(signal)
+        given = None if inputs.deterministic else _GivenInput(self, signal, inputs.rows())
+
+        def terms(components: Rows, noise: Floats) -> Floats:
+            plug_in, left_out, own = mixture.terms(components, noise).T
+            parts = np.zeros((3, len(own))) if given is None else given.terms(components, noise)
+            known, known_left_out, known_own = parts
+            value = plug_in - 0.5 * own - (known - 0.5 * known_own)
+            return np.column_stack(
+                [value, plug_in - known_left_out, left_out - known, own + known_own]
+            )
+
+        means, variances = moments_of_terms(terms, mixture.neighbours(), mixture.dim, rng)
+        groups = 0 if given is None else len(inputs.counts)
+        excess = n * float(means[3]) - 1.0 - groups
+        names = ("bracket_low_error", "bracket_high_error")
+        own, low, high = (
+            math.hypot(standard_deviation(float(variance), excess, n), error)
+            for variance, error in zip(
+                variances[:3], (self.numerical_error_, *(said[name] for name in names)), strict=True
+            )
+        )
+        self.standard_error_ = own
+        without_low = given is not None and given.endless
+        without_high = lacks_second_moment(signal)
+        self.interval_ = bracket_interval(
+            None if without_low else End(said["bracket_low"], low),
+            None if without_high else End(said["bracket_high"], high),
+            n,
+            self.confidence,
+        )
 
     def _left(self, error: _Error) -> float:
         """Return the tolerance that the conditional entropies leave to h(S+Z)."""
@@ -453,6 +516,39 @@ class SamplePropagationMI(MutualInformationEstimator):
             )
 
 
+class _GivenInput:
+    """Terms of the mixtures on each input's signals: see `GaussianMixture.terms`.
+
+    Attributes
+    ----------
+    endless : bool
+        Whether signals given their input look as if their second moment were infinite.
+    """
+
+    def __init__(self, estimator: SamplePropagationMI, signal: Floats, rows: list[Rows]) -> None:
+        counts, order = np.array([len(one) for one in rows]), np.concatenate(rows)
+        at, _ = estimator._told_apart(signal, rows, estimator.sigma)
+        self._mixture = estimator._mixture(at)
+        self._place = np.empty(len(signal), dtype=np.intp)
+        self._place[order] = np.arange(len(signal))
+        means = _means(signal[order], np.cumsum(counts) - counts, counts)
+        self.endless = lacks_second_moment(signal[order] - np.repeat(means, counts, axis=0))
+        each = np.repeat(counts, counts)
+        self._offset = np.log(each / len(signal))
+        self._left_out_offset = np.log((each - 1.0) / (len(signal) - 1.0))
+
+    def terms(self, components: Rows, noise: Floats) -> Floats:
+        """Return the terms of samples in columns, shape (3, m)."""
+        places = self._place[components]
+        # along the axis that tells the inputs apart noise makes no difference
+        plug_in, left_out, own = self._mixture.terms(
+            places, np.column_stack([np.zeros(len(noise)), noise])
+        ).T
+        return np.stack(
+            [plug_in - self._offset[places], left_out - self._left_out_offset[places], own]
+        )
+
+
 class _Error(NamedTuple):
     """A numerical error, in nats.
 
@@ -573,89 +669,6 @@ class _Bounds(NamedTuple):
     low: Floats
     width: Floats
     left_out_width: Floats
-
-
-class Choice(NamedTuple):
-    """A random choice of inputs by their sizes (Rao, Hartley and Cochran 1962).
-
-    The largest are all taken. The others are divided into groups at random, and one is drawn of
-    each group with a probability in proportion to its size. It stands for its group: a sum of
-    values over all inputs is estimated without bias by the sum of the ratios of value and size,
-    times the totals.
-
-    Attributes
-    ----------
-    inputs : ndarray of shape (count,)
-        Those chosen: first the ones taken, then those drawn.
-    totals : ndarray of shape (count,)
-        Sizes of what they stand for.
-    groups : list of ndarray
-        From which inputs the ones drawn are.
-    """
-
-    inputs: Rows
-    totals: Floats
-    groups: list[Rows]
-
-    @property
-    def n_inputs(self) -> int:
-        """How many inputs there are to choose from."""
-        return len(self.inputs) - len(self.groups) + sum(map(len, self.groups))
-
-    @property
-    def _drawn(self) -> Floats:
-        """Totals of the groups."""
-        return self.totals[len(self.totals) - len(self.groups) :]
-
-    def variance(self, ratios: Floats) -> float:
-        """Return the estimated variance of an estimated sum: without bias (RHC's formula)."""
-        if len(self.groups) < 2:
-            return 0.0
-        totals, ratios = self._drawn, ratios[len(ratios) - len(self.groups) :]
-        counts = np.array([len(group) for group in self.groups], dtype=np.float64)
-        n, squares = float(counts.sum()), float(np.square(counts).sum())
-        mean = float(totals @ ratios) / float(totals.sum())
-        scatter = float(totals.sum()) * float(totals @ np.square(ratios - mean))
-        return (squares - n) / (n**2 - squares) * scatter
-
-    def widest(self, ranges: Floats) -> float:
-        """Return the widest range of a group's part of a sum, from those of all inputs' ratios."""
-        parts = [
-            total * float(ranges[group].max())
-            for total, group in zip(self._drawn, self.groups, strict=True)
-            if len(group) > 1
-        ]
-        return max(parts, default=0.0)
-
-    def most(self, ratios: Floats, ranges: Floats) -> float:
-        """Return how far off a sum can be whose values lie between 0 and `ranges`."""
-        if not self.groups:
-            return 0.0
-        found = float(self._drawn @ ratios[len(ratios) - len(self.groups) :])
-        return max(found, float(ranges[np.concatenate(self.groups)].sum()) - found)
-
-
-def choose(sizes: Floats, count: int, rng: np.random.Generator) -> Choice:
-    """Choose `count` inputs by their sizes, which are positive."""
-    order = np.argsort(-sizes, kind="stable")
-    left = np.cumsum(sizes[order][::-1])[::-1]
-    sure = 0
-    while sure < min(count, len(order)) and sizes[order[sure]] * (count - sure) >= left[sure]:
-        sure += 1
-    groups = []
-    if sure < min(count, len(order)):
-        groups = np.array_split(rng.permutation(order[sure:]), min(count, len(order)) - sure)
-    totals = [float(sizes[group].sum()) for group in groups]
-    drawn = [
-        rng.choice(group, p=sizes[group] / total)
-        for group, total in zip(groups, totals, strict=True)
-    ]
-    taken = order[:sure]
-    return Choice(
-        np.append(taken, np.array(drawn, dtype=np.intp)),
-        np.append(sizes[taken], totals),
-        groups,
-    )
 
 
 def _means(values: Floats, starts: NDArray[np.intp], counts: NDArray[np.intp]) -> Floats:

@@ -7,6 +7,7 @@ from entbench.mixture._accelerator import find_accelerator
 from entbench.mixture._entropy import MixtureEntropy, Statistic, gaussian_entropy
 from entbench.mixture._integration import QUANTILE, UNSEEN, error_of
 from entbench.mixture._mixture import GaussianMixture, LogDensity, Posterior
+from entbench.mixture._scatter import moments_of_terms, standard_deviation
 from entbench.mixture._sums import Method
 
 __all__ = [
@@ -21,4 +22,6 @@ __all__ = [
     "error_of",
     "find_accelerator",
     "gaussian_entropy",
+    "moments_of_terms",
+    "standard_deviation",
 ]

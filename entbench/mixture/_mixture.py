@@ -245,6 +245,33 @@ class GaussianMixture:
         """
         return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress)
 
+    def terms(
+        self, components: NDArray[np.intp], noise: NDArray[np.float64], tolerance: float = 1e-4
+    ) -> NDArray[np.float64]:
+        """Return what draws add to the statistics: shape (m, 3).
+
+        In columns, at ``T = centre + sigma Z``: ``log(q(T)/phi(Z))``, the mixture's entropy being
+        that of the noise less their mean; the same of the mixture of the others, its leave-one-out
+        entropy; and the component's own share in q(T).
+
+        Parameters
+        ----------
+        components : ndarray of shape (m,)
+            Their numbers; they must have equal weights.
+        noise : ndarray of shape (m, dim)
+            Standard normal Z.
+        tolerance : float, default=1e-4
+            Error allowed in nats, from the kernels.
+        """
+        points = self.centres[components] + self.sigma * noise
+        own = np.einsum("ij,ij->i", noise, noise) / (2.0 * _LN2)
+        sums = self.kernels.sums(points, tolerance, left_out=self.left_out(components))
+        log2_n = math.log2(self.n)
+        ratio = np.logaddexp2(sums.log2 + own, -log2_n)
+        rest = math.log2(self.n - 1) - log2_n
+        shares = np.exp2(-log2_n - ratio)
+        return np.column_stack([_LN2 * ratio, _LN2 * (sums.log2 + own - rest), shares])
+
     def draw_range(self, reach: float) -> tuple[float, float]:
         """Return the range of ``log(q(T)/phi(Z))`` at a draw, in nats; see `_strata.draw_range`."""
         return draw_range(self, reach)

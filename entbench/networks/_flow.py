@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from entbench._base import Interval
 from entbench._distinct import distinct_rows
 from entbench._validation import (
     check_integer,
@@ -341,8 +342,11 @@ class _Layer:
             name=self.flow.network.layer_names[self.layer - 1],
             dim=dim,
             value=value,
+            numerical_error=fitted.numerical_error_,
             standard_error=error,
-            confidence_interval=widened((low, high), error, bracket_error, QUANTILE),
+            interval=Interval(
+                *widened((low, high), error, bracket_error, QUANTILE), kind="asymptotic"
+            ),
             bracket=(low, high),
             bias=bias,
             n=n,

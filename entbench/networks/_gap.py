@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entbench.estimators.sample_propagation_mi import Choice, choose
+from entbench.estimators._choice import Choice, choose
 from entbench.mixture import GaussianMixture
 from entbench.mixture._integration import error_of
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from entbench._base import Interval
+
 _CHECKED = 4.0  # standard errors
 _SLACK = 1e-6  # nats: kernels in single precision, where that is fine enough for the tolerance
 
@@ -45,11 +47,13 @@ class LayerInformation:
         Dimension of T_l.
     value : float
         The plug-in estimate. Never clipped.
+    numerical_error : float
+        Of `value` for the noise that was drawn: of the integrals, and of taking `n_inputs` inputs
+        for all; see `SamplePropagationMI`.
     standard_error : float
-        Of `value` about its mean: of the integrals, of the network's noise that was drawn, and of
-        taking `n_inputs` inputs for all; 1.96 times as much holds in 95 % of cases.
-    confidence_interval : tuple of float
-        Covers I(X;T_l) with 95 % or more: `bracket` widened by the errors of its ends.
+        Of `value` from one draw of the network's noise to the next, numerical error included.
+    interval : Interval
+        Holds I(X;T_l) with 95 % or more, bias included: `bracket` widened by its ends' errors.
     bracket : tuple of float
         Two estimates whose means over the noise drawn enclose I(X;T_l); the upper one is `value`.
         Where S_l is a function of X: `value` -+ the error of truncated kernel sums.
@@ -81,8 +85,9 @@ class LayerInformation:
     name: str
     dim: int
     value: float
+    numerical_error: float
     standard_error: float
-    confidence_interval: tuple[float, float]
+    interval: Interval
     bracket: tuple[float, float]
     bias: float
     n: int
@@ -99,7 +104,7 @@ class LayerInformation:
 
     def __str__(self) -> str:
         """Return layer, estimate, interval and what fell short, in a line."""
-        low, high = self.confidence_interval
+        low, high = self.interval.low, self.interval.high
         short = "" if self.converged else f"; short of the tolerance for lack of {self.limited_by}"
         broken = "".join(f"; {c.name} FAILS: {c.detail}" for c in self.checks if not c.holds)
         return (

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
+from entbench import _base
 from entbench._base import Reference
 from entbench._records import Case, Record, Spec, SuiteRun
 
@@ -33,8 +34,12 @@ class Row:
         Samples; trials asked for; trials that failed.
     errors : ndarray of shape (trials - failed,)
         Estimate minus reference, in nats.
-    numerical_errors : ndarray of shape (trials - failed,)
+    numerical_errors, standard_errors : ndarray of shape (trials - failed,)
         As the estimator states them, in nats; NaN where it states none.
+    intervals : tuple of Interval or None
+        As the estimator states them; None where it states none.
+    converged : bool array of shape (trials - failed,)
+        False where the estimator says that it fell short.
     mean, bias, mae, rmse : float or None
         Mean estimate, mean error, mean absolute and root mean square error, in nats; None where
         every trial failed.
@@ -43,8 +48,8 @@ class Row:
         reference; None with fewer than two values.
     seconds : float or None
         Mean time of a fit.
-    reference_error : float
-        Error of the reference, in nats, at the confidence that it has.
+    reference, reference_error : float
+        The truth, and its error at the confidence that it has, in nats.
     reference_limit : float
         The same at the confidence of the checks: larger where sampling went into the reference.
     at_reference_floor : bool
@@ -58,6 +63,9 @@ class Row:
     failed: int
     errors: NDArray[np.float64]
     numerical_errors: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+    intervals: tuple[_base.Interval | None, ...]
+    converged: NDArray[np.bool_]
     mean: float | None
     bias: float | None
     bias_ci: Interval | None
@@ -65,6 +73,7 @@ class Row:
     mae_ci: Interval | None
     rmse: float | None
     seconds: float | None
+    reference: float
     reference_error: float
     reference_limit: float
     at_reference_floor: bool
@@ -175,6 +184,9 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         failed=len(group) - len(good),
         errors=errors,
         numerical_errors=np.array([r.numerical_error for r in good], dtype=np.float64),
+        standard_errors=np.array([r.standard_error for r in good], dtype=np.float64),
+        intervals=tuple(record.interval for record in good),
+        converged=np.array([record.converged for record in good], dtype=bool),
         mean=float(values.mean()) if good else None,
         bias=float(errors.mean()) if good else None,
         bias_ci=mean_interval(errors, floor),
@@ -182,6 +194,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         mae_ci=(max(mae_ci[0], 0.0), mae_ci[1]) if mae_ci else None,
         rmse=float(np.sqrt(np.mean(errors**2))) if good else None,
         seconds=float(np.mean([record.seconds for record in good])) if good else None,
+        reference=case.reference.value,
         reference_error=floor,
         reference_limit=_limit(case.reference),
         at_reference_floor=mae is not None and mae <= floor,

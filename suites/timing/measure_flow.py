@@ -42,7 +42,7 @@ def main() -> None:
     )
     result = flow.estimate(X, progress=tell)[0]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    low, high = result.confidence_interval
+    low, high = result.interval.low, result.interval.high
     print(
         f"I(X;T_3) = {result.value:.4f} nats, 95 % in [{low:.4f}, {high:.4f}], sigma = "
         f"{options.sigma:g}, n = {result.n}, {result.n_inputs} inputs, converged: "

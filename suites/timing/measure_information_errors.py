@@ -235,7 +235,7 @@ def flow(
         network, layers=[layer], random_state=run, n_jobs=1, **options
     )
     result = made.estimate(X)[0]
-    low, high = result.confidence_interval
+    low, high = result.interval.low, result.interval.high
     return Found(result.value, low, high, truth)
 
 

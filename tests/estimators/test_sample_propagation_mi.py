@@ -10,13 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from entbench.estimators._choice import Choice, choose
 from entbench.estimators._inputs import group_inputs
 from entbench.estimators.sample_propagation import SamplePropagation
-from entbench.estimators.sample_propagation_mi import (
-    Choice,
-    SamplePropagationMI,
-    choose,
-)
+from entbench.estimators.sample_propagation_mi import SamplePropagationMI
 from entbench.mixture import GaussianMixture
 
 Pairs = tuple[NDArray[Any], NDArray[Any]]

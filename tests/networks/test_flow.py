@@ -87,7 +87,7 @@ def estimates(seeds: int, points: NDArray[Any] = POINTS, **options: Any) -> list
 
 
 def covering(found: list[LayerInformation], truth: float) -> int:
-    return sum(f.confidence_interval[0] <= truth <= f.confidence_interval[1] for f in found)
+    return sum(f.interval.holds(truth) for f in found)
 
 
 class TestKnownInformation:
@@ -109,7 +109,7 @@ class TestKnownInformation:
         assert 0.48 <= scatter <= 1.52
         # of 30 intervals that cover with 95 %, 28.5 +- 1.2 do
         assert covering(found, truth) >= 24
-        assert np.mean([f.confidence_interval[1] for f in found]) - truth < 0.2
+        assert np.mean([f.interval.high for f in found]) - truth < 0.2
 
     def test_every_layer(self) -> None:
         results = InformationFlow(linear(*GAINS), passes=400).estimate(POINTS)
@@ -193,7 +193,7 @@ class TestKnownInformation:
         assert covering(found, truth) >= 15
         # the error of the choice holds at the normal quantile: it contains what no input showed
         one = found[0]
-        quantile = (one.confidence_interval[1] - one.value) / one.standard_error
+        quantile = (one.interval.high - one.value) / one.standard_error
         assert quantile == pytest.approx(1.96)
 
     @pytest.mark.parametrize("n_inputs", [None, 100])
@@ -205,7 +205,7 @@ class TestKnownInformation:
         p = 3 / 4096
         truth = -p * math.log(p) - (1 - p) * math.log1p(-p)
         for result in InformationFlow(network, n_inputs=n_inputs).estimate(points):
-            low, high = result.confidence_interval
+            low, high = result.interval.low, result.interval.high
             assert low <= truth <= high
             # what no pass of a later layer has shown is worth 7e-4 nats
             assert high - low < (1e-8 if result.layer == 1 else 4e-3)
@@ -350,7 +350,7 @@ class TestChecks:
         for result in results:
             assert result.capacity == pytest.approx(result.dim / 2 * math.log(5.0))
             assert result.bracket[0] <= result.value <= result.bracket[1]
-            assert result.confidence_interval[0] < result.bracket[0]
+            assert result.interval.low < result.bracket[0]
 
     def test_data_processing_can_fail(self, results: list[LayerInformation]) -> None:
         first, *_, last = results

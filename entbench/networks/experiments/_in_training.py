@@ -87,8 +87,8 @@ class InTraining(Experiment):
         ).estimate(X)
         found = {
             "information": [layer.value for layer in layers],
-            "low": [layer.confidence_interval[0] for layer in layers],
-            "high": [layer.confidence_interval[1] for layer in layers],
+            "low": [layer.interval.low for layer in layers],
+            "high": [layer.interval.high for layer in layers],
             "standard_error": [layer.standard_error for layer in layers],
             "n": [layer.n for layer in layers],
             "flow_seconds": sum(layer.seconds for layer in layers),

@@ -316,8 +316,8 @@ def _informations(layers: Sequence[LayerInformation]) -> dict[str, Any]:
 
     return {
         "information": [layer.value for layer in layers],
-        "low": [layer.confidence_interval[0] for layer in layers],
-        "high": [layer.confidence_interval[1] for layer in layers],
+        "low": [layer.interval.low for layer in layers],
+        "high": [layer.interval.high for layer in layers],
         "n": [layer.n for layer in layers],
         "broken": [f"{c.name}: {c.detail}" for c in check_flow(layers) if not c.holds],
     }

@@ -234,7 +234,7 @@ class InformationDebate(Experiment):
 
     def _flow(
         self, network: NoisyNetwork, X: NDArray[Any], epoch: int
-    ) -> tuple[Line, list[float], list[float]]:
+    ) -> tuple[Line, list[float | None], list[float | None]]:
         from entbench.networks import InformationFlow
 
         flow = InformationFlow(
@@ -246,8 +246,8 @@ class InformationDebate(Experiment):
         )
         layers = flow.estimate(X)
         line = _by_layer([(layer.value, layer.standard_error) for layer in layers])
-        ends = [layer.confidence_interval for layer in layers]
-        return line, [end[0] for end in ends], [end[1] for end in ends]
+        ends = [layer.interval for layer in layers]
+        return line, [end.low for end in ends], [end.high for end in ends]
 
     def _recipe(self, sigma: float) -> TrainedDense:
         return TrainedDense.of(self, sigma=sigma)

@@ -78,7 +78,7 @@ class TwoNeuron(FewPoints):
             "second": _leaky(w2 * first + b2).tolist(),
             "information_1": information(first, self.sigma),
             "information_2": second.value,
-            "interval_2": list(second.confidence_interval),
+            "interval_2": [second.interval.low, second.interval.high],
         }
 
     @classmethod

@@ -34,7 +34,6 @@ class Flow:
         self.flow.estimate(self.X)
 
     def track_interval(self, sigma: float) -> float:
-        low, high = self.flow.estimate(self.X)[0].confidence_interval
-        return float(high - low)
+        return self.flow.estimate(self.X)[0].interval.width
 
     track_interval.unit = "nats"  # type: ignore[attr-defined]

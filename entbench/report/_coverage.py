@@ -1,0 +1,131 @@
+"""How often the intervals of an estimator hold the truth, and whether its errors are as stated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import bdtr, betaincinv
+
+from entbench.report._statistics import Row
+
+# A run in which all intervals are sound has a row that the check finds with this probability.
+FALSE_ALARM = 1e-3
+_CONFIDENCE = 0.95
+
+
+class Coverage(NamedTuple):
+    """How often the intervals of a row held the truth.
+
+    Attributes
+    ----------
+    row : Row
+        Whose they are.
+    confidence : float
+        At which they are stated.
+    kinds : tuple of str
+        Of the intervals.
+    stated, held : int
+        Trials that state an interval, and those of them that hold the truth, give or take the
+        error of the reference. One that did not converge counts as a miss.
+    low, high : float
+        95 % interval of the probability to hold it (Clopper and Pearson).
+    median_width : float
+        In nats; infinite where most intervals lack an end.
+    ratio : float
+        Mean of the stated standard errors over the standard deviation of the values;
+        NaN where there are none, or fewer than two trials.
+    """
+
+    row: Row
+    confidence: float
+    kinds: tuple[str, ...]
+    stated: int
+    held: int
+    low: float
+    high: float
+    median_width: float
+    ratio: float
+
+    @property
+    def share(self) -> float:
+        """Part of the stated intervals that held the truth."""
+        return self.held / self.stated if self.stated else math.nan
+
+    @property
+    def chance(self) -> float:
+        """Probability that sound intervals hold the truth in no more trials than these."""
+        return float(bdtr(self.held, self.stated, self.confidence)) if self.stated else 1.0
+
+
+def coverage_of(row: Row) -> Coverage | None:
+    """Return how the intervals and standard errors of a row turned out; None if it states none."""
+    pairs = zip(row.intervals, row.converged, strict=True)
+    stated = [(interval, well) for interval, well in pairs if interval is not None]
+    ratio = _ratio(row)
+    if not stated and math.isnan(ratio):
+        return None
+    held = sum(
+        bool(well) and interval.holds(row.reference, row.reference_error)
+        for interval, well in stated
+    )
+    low, high = _binomial_interval(held, len(stated))
+    return Coverage(
+        row=row,
+        # trials of different confidence are judged by the least
+        confidence=min((interval.confidence for interval, _ in stated), default=math.nan),
+        kinds=tuple(sorted({interval.kind for interval, _ in stated})),
+        stated=len(stated),
+        held=held,
+        low=low,
+        high=high,
+        median_width=float(np.median([i.width for i, _ in stated])) if stated else math.nan,
+        ratio=ratio,
+    )
+
+
+def coverages_of(rows: Sequence[Row]) -> list[Coverage]:
+    """Return the coverage of each row that states intervals or standard errors."""
+    return [found for row in rows if (found := coverage_of(row)) is not None]
+
+
+def too_short(coverages: Sequence[Coverage]) -> Iterator[tuple[Coverage, bool]]:
+    """Tell of each row with intervals whether they hold the truth too rarely to be sound.
+
+    A row does where sound intervals would hold it so rarely with a probability of `FALSE_ALARM`
+    over the number of rows (Bonferroni).
+    """
+    stated = [one for one in coverages if one.stated]
+    for one in stated:
+        yield one, one.chance < FALSE_ALARM / len(stated)
+
+
+def cause(coverage: Coverage) -> str:
+    """Return what is likely to be wrong with intervals that are too short."""
+    row = coverage.row
+    scatter = float(row.errors.std(ddof=1)) if len(row.errors) > 1 else 0.0
+    if not row.converged.all():
+        return f"{np.count_nonzero(~row.converged)} trials did not converge"
+    half = 0.25 * coverage.median_width  # about one standard error
+    if half < 0.5 * scatter:
+        return "numerical error only: the scatter over samples is left out"
+    if abs(float(row.errors.mean())) > scatter:
+        return "bias left out"
+    return "too short, as for skewed values or a scatter that is larger than stated"
+
+
+def _binomial_interval(held: int, stated: int) -> tuple[float, float]:
+    tail = 0.5 * (1.0 - _CONFIDENCE)
+    low = float(betaincinv(held, stated - held + 1, tail)) if held else 0.0
+    high = float(betaincinv(held + 1, stated - held, 1.0 - tail)) if held < stated else 1.0
+    return low, high
+
+
+def _ratio(row: Row) -> float:
+    stated = row.standard_errors[~np.isnan(row.standard_errors)]
+    scatter = float(row.errors.std(ddof=1)) if len(row.errors) > 1 else 0.0
+    if not len(stated) or scatter == 0.0:
+        return math.nan
+    return float(stated.mean()) / scatter
