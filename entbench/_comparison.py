@@ -7,12 +7,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from entbench._base import EntropyEstimator, EntropyResult, MutualInformationEstimator
+from entbench._base import (
+    EntropyEstimator,
+    EntropyResult,
+    Interval,
+    MutualInformationEstimator,
+)
 from entbench._functional import with_noise
 from entbench._registry import estimators, make_estimator
 from entbench._validation import check_integer, check_positive, check_samples
@@ -68,9 +74,14 @@ class JudgedEstimate:
     value : float
         The estimate in nats.
     numerical_error : float
-        Its standard error given the samples, as the estimator states it; NaN if it states none.
-    sampling_error : float
-        Its standard error over samples, without the numerical one; NaN if not known.
+        For these samples, as the estimator states it; NaN if it states none.
+    standard_error : float
+        Over samples, numerical error included: as the estimator states it, or by the jackknife;
+        NaN if not known.
+    interval : Interval or None
+        For the truth, as the estimator states it.
+    no_interval : str
+        Why there is none.
     half_value : float
         Mean of the estimates from the two halves of the rows; NaN if not known.
     diagnostics : dict
@@ -81,15 +92,11 @@ class JudgedEstimate:
     role: str
     value: float
     numerical_error: float = math.nan
-    sampling_error: float = math.nan
+    standard_error: float = math.nan
+    interval: Interval | None = None
+    no_interval: str = ""
     half_value: float = math.nan
     diagnostics: Mapping[str, Any] | None = None
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the value, sampling and numerical together; NaN if not known."""
-        numerical = 0.0 if math.isnan(self.numerical_error) else self.numerical_error
-        return math.hypot(self.sampling_error, numerical)
 
     @property
     def movement(self) -> float:
@@ -155,6 +162,8 @@ class Comparison:
         Groups of the jackknife; 0 if it was left out.
     refit_rows : int
         Rows that the groups were made of.
+    jackknifed : tuple of str
+        The estimators that state no standard error of their own.
     """
 
     n: int
@@ -164,6 +173,7 @@ class Comparison:
     findings: tuple[Finding, ...]
     groups: int
     refit_rows: int
+    jackknifed: tuple[str, ...] = ()
 
 
 def default_estimators(n: int, sigma: float | None) -> tuple[str, ...]:
@@ -195,7 +205,8 @@ def compare_estimates(
     seed : int
         Of the noise, the estimators and the groups.
     groups : int
-        Groups of the jackknife; 0 leaves it and the fits to halves out.
+        Groups of the jackknife, for estimators that state no standard error; 0 leaves it and the
+        fits to halves out.
     on_cost : callable
         Called while an estimator is refitted, with its label, the number of fits to come and the
         seconds they will take, judged by a fit to half of the rows.
@@ -211,7 +222,8 @@ def compare_estimates(
 
     Notes
     -----
-    Standard error over samples: delete-a-group jackknife. The rows are cut at random into g groups
+    Standard error over samples: the estimator's own; where it states none, the delete-a-group
+    jackknife. The rows are cut at random into g groups
     and the estimator is fitted g times without one of them, each time with a seed of its own:
     ``V = (g-1)/g sum_i (h_i - mean h)^2`` (Shao & Tu 1995, section 5.1, recalled, not checked).
     The numerical errors e_i of the refits add ``((g-1)/g)^2 sum_i e_i^2`` to V on average, which is
@@ -221,17 +233,15 @@ def compare_estimates(
 
     It assumes independent rows and a smooth statistic whose error falls as ``n^{-1/2}``. It does
     not see bias, and with 10 groups is itself uncertain by a quarter. Added noise is part of the
-    samples: its scatter is in the error of estimators that read T. By the scatter of the values
-    over samples (normal S, n = 150 to 500, d = 1 and 2) the root mean square of the error was 0.97
-    to 1.07 for `sp`, 0.88 to 1.09 for `kde`, 1.08 to 1.20 for `binning`, 1.03 to 1.39 for `kl`,
-    whose neighbours change with the rows left out: no smooth statistic, and its error is too large.
+    samples: its scatter is in the error of estimators that read T. For nearest neighbours, which
+    change with the rows left out, it is up to 1.4 times too large: no smooth statistic.
 
     An estimate that still moves: the mean of the estimates from the two halves of the rows beside
     that from all. The halves together are all rows, so their sampling errors cancel to first order
     and what is left is the change of the bias from n/2 to n.
 
-    Cost: g fits to ``(g-1)/g`` of the rows, of at most `REFIT_ROWS` of them, and two to half of
-    all rows.
+    Cost: two fits to half of all rows; and, for the jackknife, g fits to ``(g-1)/g`` of the rows,
+    of at most `REFIT_ROWS` of them.
     """
     samples = check_samples(X)
     level = None if sigma is None else check_positive("sigma", sigma)
@@ -250,6 +260,7 @@ def compare_estimates(
         findings=(*run.failures, *judge(judged, len(samples))),
         groups=run.groups,
         refit_rows=min(len(samples), REFIT_ROWS),
+        jackknifed=tuple(run.jackknifed),
     )
 
 
@@ -269,6 +280,7 @@ class _Run:
         self.seed = seed
         self.groups = groups
         self.failures: list[Finding] = []
+        self.jackknifed: list[str] = []
         self._on_cost = on_cost
         self._order = np.random.default_rng([seed, _SPLIT]).permutation(len(samples))
         self._noisy = samples
@@ -309,21 +321,30 @@ class _Run:
     def judge(self, wanted: Wanted) -> JudgedEstimate:
         """Estimate from all rows; then refit for errors."""
         result = self.fit(wanted)
-        half_value = sampling_error = math.nan
+        half_value, standard_error = math.nan, _or_nan(result.standard_error)
         if self.groups:
-            half_value = self._or_note("fit to half of the rows", self._half_value, wanted)
-            sampling_error = self._or_note("standard error", self._sampling_error, wanted)
+            refits = self.groups if result.standard_error is None else 0
+            half_value = self._or_note(
+                "fit to half of the rows", partial(self._half_value, refits=refits), wanted
+            )
+        if self.groups and result.standard_error is None:
+            self.jackknifed.append(wanted.label)
+            scatter = self._or_note("standard error", self._scatter, wanted)
+            standard_error = math.hypot(scatter, result.numerical_error or 0.0)
         return JudgedEstimate(
             label=wanted.label,
             role=estimators.load(wanted.name).role,
             value=result.value,
             numerical_error=_or_nan(result.numerical_error),
-            sampling_error=sampling_error,
+            standard_error=standard_error,
+            interval=result.interval,
+            no_interval=result.no_interval,
             half_value=half_value,
             diagnostics=result.diagnostics,
         )
 
-    def _sampling_error(self, wanted: Wanted) -> float:
+    def _scatter(self, wanted: Wanted) -> float:
+        """Return the standard error without the numerical one, by the jackknife."""
         rows = self._order[:REFIT_ROWS]
         parts = np.array_split(rows, self.groups)
         kept = [
@@ -333,13 +354,14 @@ class _Run:
         variance = jackknife_variance(self._refits(wanted, kept, 2))
         return math.sqrt(variance * len(rows) / len(self.signal))
 
-    def _half_value(self, wanted: Wanted) -> float:
+    def _half_value(self, wanted: Wanted, refits: int) -> float:
+        """Return the mean of the fits to the halves; `refits` are to come after them."""
         half = len(self.signal) // 2
         start = time.perf_counter()
         first = self._refits(wanted, [self._order[:half]])
         seconds = time.perf_counter() - start
         share = min(1.0, REFIT_ROWS / len(self.signal))
-        self._on_cost(wanted.label, 1 + self.groups, seconds * (1.0 + 2.0 * self.groups * share))
+        self._on_cost(wanted.label, 1 + refits, seconds * (1.0 + 2.0 * refits * share))
         second = self._refits(wanted, [self._order[half : 2 * half]], 1)
         return float(np.mean([result.value for result in (*first, *second)]))
 

@@ -19,6 +19,7 @@ from entbench.cli._common import (
 )
 
 if TYPE_CHECKING:
+    from entbench._base import Interval
     from entbench._comparison import Comparison, JudgedEstimate
     from entbench.report import Printout
 
@@ -38,8 +39,8 @@ _ROUNDING = 1e-9  # nats
     type=int,
     default=10,
     show_default=True,
-    help="Of the jackknife for standard errors: that many refits, on at most 5,000 rows, and two "
-    "on half of all rows. 0 for none.",
+    help="Of the jackknife for estimators that state no standard error: so many refits, on at most "
+    "5,000 rows. 0 leaves out these, and the two on half of the rows.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of noise, fits and groups.")
 @click.option("--key", help="Which array of a .npz file.")
@@ -61,9 +62,9 @@ def estimate(
     of S, and all estimators that read T = S + Z get the same noise added. Without it the rows are
     taken as samples of T.
 
-    The standard error is that over samples, by a jackknife over groups of rows, and the numerical
-    one, together. It does not contain the bias. Lines below the table say where estimates
-    contradict each other and where n is too small.
+    The standard error is that over samples, numerical error included; it does not contain the
+    bias. The interval is for the truth, and does; `-` where the bias of a method is not known.
+    Lines below the table say where estimates contradict each other and where n is too small.
     """
     from entbench._comparison import Wanted, compare_estimates, default_estimators
     from entbench._data import load_samples
@@ -106,7 +107,7 @@ def _noise_level(tokens: Sequence[str]) -> Any:
 def _announce(label: str, fits: int, seconds: float) -> None:
     if seconds > _LONG:
         click.echo(
-            f"entbench: {label}: {fits} more fits for its standard error, about {seconds:.0f} s "
+            f"entbench: {label}: {fits} more fit{'s' if fits > 1 else ''}, about {seconds:.0f} s "
             "(--groups 0 leaves them out)",
             err=True,
         )
@@ -139,13 +140,16 @@ def _printout(compared: Comparison, data: Mapping[str, Any], notes: Sequence[str
 
 
 def _record(estimate: JudgedEstimate) -> dict[str, Any]:
+    from entbench.report import interval_columns
+
     return {
         "estimator": estimate.label,
         "role": estimate.role,
         "value": estimate.value,
-        "standard_error": estimate.standard_error,
-        "sampling_error": estimate.sampling_error,
         "numerical_error": estimate.numerical_error,
+        "standard_error": estimate.standard_error,
+        **interval_columns(estimate.interval),
+        "no_interval": estimate.no_interval,
         "half_value": estimate.half_value,
         "diagnostics": dict(estimate.diagnostics or {}),
     }
@@ -160,11 +164,14 @@ def _tables(compared: Comparison) -> list[Any]:
             estimate.label if estimate.role == "estimate" else f"{estimate.label}: {estimate.role}",
             f"{estimate.value:.{decimals}f}",
             _error(estimate.standard_error),
+            _interval(estimate.interval, decimals),
             _error(estimate.numerical_error),
         )
         for estimate in compared.estimates
     ]
-    headers = ("estimator", "nats", "standard error", "of it numerical")
+    level = {e.interval.confidence for e in compared.estimates if e.interval}
+    interval = f"{100 * level.pop():g} % interval" if len(level) == 1 else "interval"
+    headers = ("estimator", "nats", "standard error", interval, "numerical error")
     told = [
         (estimate.label, ", ".join(_short(estimate.diagnostics or {})))
         for estimate in compared.estimates
@@ -181,13 +188,7 @@ def _decimals(estimates: Sequence[JudgedEstimate]) -> int:
 
 
 def _notes(compared: Comparison) -> list[str]:
-    notes = []
-    if compared.bracket is not None:
-        low, high = compared.bracket.low, compared.bracket.high
-        notes.append(
-            f"bracket of {compared.bracket.label}: {low:.4f} to {high:.4f} nats, around h on "
-            "average over samples."
-        )
+    notes = _about_intervals(compared)
     pairs = [finding for finding in compared.findings if finding.kind == "disagreement"]
     others = [finding for finding in compared.findings if finding.kind != "disagreement"]
     notes += [f"✗ {finding.message}" for finding in (*pairs[:_PAIRS_SHOWN], *others)]
@@ -205,13 +206,26 @@ def _verdict(compared: Comparison, disagree: bool) -> list[str]:
     return ["✓ The estimates agree within 3 combined standard errors."]
 
 
+def _about_intervals(compared: Comparison) -> list[str]:
+    """Return what intervals assume, and why estimators have none: each reason once."""
+    labels: dict[str, list[str]] = {}
+    for estimate in compared.estimates:
+        found = estimate.interval
+        text = f"no interval: {estimate.no_interval}"
+        if found is not None:
+            text = f"{found.kind} interval" + (f"; {found.note}" if found.note else "")
+        labels.setdefault(text, []).append(estimate.label)
+    return [f"{', '.join(names)}: {text}." for text, names in labels.items()]
+
+
 def _about_errors(compared: Comparison) -> list[str]:
-    if all(math.isnan(estimate.standard_error) for estimate in compared.estimates):
+    if not compared.jackknifed:
         return []
-    text = f"Standard errors: jackknife over {compared.groups} groups of rows"
+    text = f"{', '.join(compared.jackknifed)}: standard error by the jackknife over "
+    text += f"{compared.groups} groups of rows"
     if compared.refit_rows < compared.n:
         text += f" ({compared.refit_rows} of the rows, scaled to n)"
-    return [f"{text}; they do not contain the bias."]
+    return [f"{text}."]
 
 
 def _short(diagnostics: Mapping[str, Any]) -> list[str]:
@@ -220,6 +234,19 @@ def _short(diagnostics: Mapping[str, Any]) -> list[str]:
         for key, value in diagnostics.items()
         if key not in ("bracket_low", "bracket_high")  # they have a line of their own
     ]
+
+
+def _interval(interval: Interval | None, decimals: int) -> str:
+    """Return an interval, rounded outward."""
+    if interval is None:
+        return "-"
+    unit = 10.0**-decimals
+    low, high = "-inf", "inf"
+    if interval.low is not None:
+        low = f"{unit * math.floor(interval.low / unit):.{decimals}f}"
+    if interval.high is not None:
+        high = f"{unit * math.ceil(interval.high / unit):.{decimals}f}"
+    return f"[{low}, {high}]"
 
 
 def _error(error: float) -> str:

@@ -2,7 +2,13 @@
 
 from entbench.report._checks import CHECKS, Check
 from entbench.report._experiment import experiment_printout
-from entbench.report._export import EXPORT_FORMATS, export_rows, export_text, write_export
+from entbench.report._export import (
+    EXPORT_FORMATS,
+    export_rows,
+    export_text,
+    interval_columns,
+    write_export,
+)
 from entbench.report._files import check_folder, write_experiment_files, write_files
 from entbench.report._render import FORMATS, Format, Printout, Screen, Table, render
 from entbench.report._requests import FIGURE_NAMES, check_requests
@@ -26,6 +32,7 @@ __all__ = [
     "experiment_printout",
     "export_rows",
     "export_text",
+    "interval_columns",
     "render",
     "suite_data",
     "suite_printout",

@@ -72,14 +72,15 @@ def _cell_row(run: SuiteRun, record: Record) -> dict[str, Any]:
         "value": record.value,
         "numerical_error": record.numerical_error,
         "standard_error": record.standard_error,
-        **_interval(record.interval),
+        **interval_columns(record.interval),
         "seconds": record.seconds,
         "diagnostics": json.dumps(record.diagnostics, allow_nan=False),
         "key": cell.key,
     }
 
 
-def _interval(interval: Interval | None) -> dict[str, Any]:
+def interval_columns(interval: Interval | None) -> dict[str, Any]:
+    """Return an interval in columns of plain values."""
     names = ("low", "high", "confidence", "kind")
     return {f"interval_{name}": getattr(interval, name, None) for name in names}
 
