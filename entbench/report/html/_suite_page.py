@@ -141,7 +141,8 @@ def _asked(run: SuiteRun) -> Grid:
 
 def _checks(summary: Summary) -> Grid | Words:
     if not summary.checks:
-        return Words(["The suite asks for none."])
+        none = summary.run.checks is None
+        return Words(["No check applies." if none else "The suite asks for none."])
     rows = [
         (check.name, _MARKS.get(check.status, f"- {check.status}"), check.detail)
         for check in summary.checks
