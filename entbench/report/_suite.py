@@ -182,6 +182,7 @@ def _reference_data(case: Case, swept: bool) -> dict[str, Any]:
         "confidence": reference.confidence,
         "method": reference.method,
         "checks": [asdict(check) for check in reference.checks],
+        "note": reference.note,
     }
 
 
@@ -227,8 +228,9 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
         bound = theory.values.get(name)
         flat[name] = "vacuous" if name in theory.vacuous else finite_or_none(bound)
     case = next(case for case in summary.run.cases if case.source == row.source)
-    flat["reference"], flat["reference_error"] = case.reference.value, case.reference.error
-    return flat
+    truth = case.reference
+    told = {"reference": truth.value, "reference_error": truth.error, "reference_note": truth.note}
+    return flat | told
 
 
 def _tables(summary: Summary) -> list[Table]:
@@ -288,7 +290,7 @@ def _case_title(case: Case) -> str:
     value = value_text(reference.value, reference.error, reference.confidence)
     return (
         f"{case.source.label}: {reference.quantity} = {value} nats, "
-        f"error <= {bound_text(reference.error)}"
+        f"error <= {bound_text(reference.error)}{reference.note and f', {reference.note}'}"
     )
 
 

@@ -117,7 +117,7 @@ def spec_row(spec: Spec) -> Row:
 
 
 def _spec(row: Mapping[str, Any]) -> Spec:
-    return _typed(Spec, {**row, "params": _scalars(row["params"])})
+    return typed(Spec, {**row, "params": _scalars(row["params"])})
 
 
 def _scalars(row: Mapping[str, Any]) -> tuple[tuple[str, Scalar], ...]:
@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _typed(cls: type[_Made], row: Mapping[str, Any]) -> _Made:
+def typed(cls: type[_Made], row: Mapping[str, Any]) -> _Made:
     """Return a row as what it is of, its values of the types that this says."""
     known = get_type_hints(cls)
     for name, value in row.items():
@@ -173,6 +173,6 @@ def _case_row(case: Case) -> Row:
 
 def _case(row: Row) -> Case:
     reference = dict(row["reference"])
-    reference["checks"] = tuple(_typed(ReferenceCheck, check) for check in reference["checks"])
-    facts = None if row["facts"] is None else _typed(SourceFacts, row["facts"])
-    return Case(_spec(row["source"]), _typed(Reference, reference), facts)
+    reference["checks"] = tuple(typed(ReferenceCheck, check) for check in reference["checks"])
+    facts = None if row["facts"] is None else typed(SourceFacts, row["facts"])
+    return Case(_spec(row["source"]), typed(Reference, reference), facts)

@@ -198,7 +198,7 @@ def _truth(run: SuiteRun, names: dict[Spec, str]) -> Grid:
                 names[case.source],
                 reference.quantity,
                 reference.method,
-                again or "none",
+                again or reference.note,
                 value_text(reference.value, reference.error, reference.confidence),
                 bound_text(reference.error),
                 sure or f"{reference.confidence:.4g}",
