@@ -356,7 +356,7 @@ class Reference:
         With what probability the bound holds: 1 for what is exact but for rounding, or has a bound
         with proof; the level of the interval ``value -+ error`` where sampling went into it.
     checks : tuple of ReferenceCheck
-        Independent evaluations beside it.
+        Independent evaluations beside it. Tables mark a truth without any; see `note`.
     quantity : str
         What the value is of, as tables print it.
     """
@@ -367,6 +367,11 @@ class Reference:
     checks: tuple[ReferenceCheck, ...] = ()
     quantity: str = "h(S+Z)"
     confidence: float = 1.0
+
+    @property
+    def note(self) -> str:
+        """Mark of a truth without `checks`, "no second evaluation"; "" for any other."""
+        return "" if self.checks else "no second evaluation"
 
 
 @dataclass(frozen=True)

@@ -234,8 +234,10 @@ class SuiteRun:
         One per setting of the source.
     records : tuple of Record
         One per cell, in the order of the plan whatever the order of execution was.
-    checks, figures : tuple of str
-        What the suite asks the report for.
+    checks : tuple of str or None
+        What the suite asks the report to check; None for every proved check that applies.
+    figures : tuple of str
+        What the suite asks the report to draw.
     info : RunInfo
         What made it.
     computed : int
@@ -252,7 +254,7 @@ class SuiteRun:
     params: dict[str, Any]
     cases: tuple[Case, ...]
     records: tuple[Record, ...]
-    checks: tuple[str, ...]
+    checks: tuple[str, ...] | None
     figures: tuple[str, ...]
     info: RunInfo
     computed: int

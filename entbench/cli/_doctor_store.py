@@ -66,6 +66,8 @@ def _find_damage(path: Path, state: dict[str, Any]) -> Iterator[Finding]:
     advice = f"entbench clean --damaged --store {path}" if damaged else ""
     found = f"{damaged} rows do not fit theirs" if damaged else "all rows fit theirs"
     yield Finding(section, "checksums", found, "wrong" if damaged else "ok", advice)
+    for text in state["contradictions"]:
+        yield Finding(section, "certificates", text, "wrong", "delete the one that is wrong")
     if state["unfinished"]:
         found = f"{state['unfinished']}: killed, or still at work"
         advice = "run the same command again to go on; entbench runs shows them"

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from entbench._base import PairSource, Reference, ReferenceCheck, Source
     from entbench.report import Printout
     from entbench.runner import Store
+    from entbench.runner._certificate_rows import Certificate
     from entbench.runner._certificates import Verification
-    from entbench.runner._store import Certificate
+
+_ADVICE = (
+    "! no second evaluation: nothing but the source itself supports this value. Its `reference` "
+    "should add a ReferenceCheck, computed by another route"
+)
 
 
 @click.command()
@@ -61,7 +66,8 @@ def reference(
     In nats, with a bound on its error, the confidence of that bound, the method, and a second
     evaluation beside it. A truth that takes sampling is made once and kept. An exact one is made
     anew each time, its check too, and --verify holds it against that. A truth that a second
-    evaluation contradicts, beyond the errors of both, is not printed.
+    evaluation contradicts, beyond the errors of both, is not printed; nor is one of which two
+    stored certificates contradict each other. A truth without a second evaluation is marked.
 
     Exit code 0: done; 1: --verify contradicts the value; 2: wrong usage, or no value that holds.
     """
@@ -117,18 +123,22 @@ def _printout(
     facts = {k: v for k, v in asdict(known).items() if v is not None} if known else {}
     params = source.get_params()
     data = {"source": name, "params": params, **asdict(truth), "versions": certificate.versions}
-    data |= {"checks": list(data["checks"]), "facts": _finite(facts)}
+    data |= {"checks": list(data["checks"]), "note": truth.note, "facts": _finite(facts)}
+    data |= {"certificate": certificate.id or None}
     record = {"source": name, **params, "value": truth.value, "error": truth.error}
-    record |= {"confidence": truth.confidence, "method": truth.method}
+    record |= {"confidence": truth.confidence, "method": truth.method, "note": truth.note}
     rows = _known(truth)
     if second is not None:
         data["verification"] = {**asdict(second), "agrees": second.agrees}
         record["agrees"] = second.agrees
         rows.append(("verified", _verdict(second, truth)))
+    if certificate.id:
+        rows.append(("certificate", certificate.id))
     rows += [(key.replace("_", " "), _fact(key, value)) for key, value in facts.items()]
     label = ", ".join(f"{key} = {value}" for key, value in params.items())
     table = Table(("", ""), rows, left=2, gaps=False)
-    return Printout(data, [record], [table], heading=f"{name}: {label}")
+    notes = [] if truth.checks else [_ADVICE]
+    return Printout(data, [record], [table], notes, f"{name}: {label}")
 
 
 def _known(truth: Reference) -> list[tuple[str, str]]:
@@ -139,7 +149,8 @@ def _known(truth: Reference) -> list[tuple[str, str]]:
         ("confidence", f"{truth.confidence:g}"),
         ("method", truth.method),
     ]
-    return rows + [("check", f"{each.method}: {_distance(each, truth)}") for each in truth.checks]
+    checks = [f"{each.method}: {_distance(each, truth)}" for each in truth.checks]
+    return rows + [("check", text) for text in checks or [truth.note]]
 
 
 def _distance(check: ReferenceCheck, truth: Reference) -> str:

@@ -149,6 +149,7 @@ def _suite_details(name: str) -> dict[str, Any]:
         "seed": "where the draws start from (option --seed)",
         "estimators": "what competes (option -e)",
     }
+    checks = "those that apply" if loaded.checks is None else ", ".join(loaded.checks) or "none"
     return {
         "kind": "suite",
         "parameters": [
@@ -159,12 +160,12 @@ def _suite_details(name: str) -> dict[str, Any]:
             }
             for key, value in values.items()
         ],
-        "checks": list(loaded.checks),
+        "checks": None if loaded.checks is None else list(loaded.checks),
         "figures": list(loaded.figures),
         "text": "\n".join(
             [
                 loaded.title,
-                f"checks: {', '.join(loaded.checks) or 'none'}",
+                f"checks: {checks}",
                 f"figures: {', '.join(loaded.figures) or 'none'}",
             ]
         ),

@@ -130,7 +130,7 @@ def suite(
         options = Options(jobs, store, rerun, dry_run, format_, out, quiet, timeout, memory)
         sys.exit(run_experiment_suite(file, _assigned(tokens), refused, options))
     wanted = _wanted(tokens, estimators, trials, seed, added)
-    report.check_requests(wanted.checks, wanted.figures, wanted.tables, wanted.error)
+    report.check_requests(wanted.checks or (), wanted.figures, wanted.tables, wanted.error)
     if out is not None and not dry_run:
         report.check_folder(out)
     path = store if store is not None else default_path()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from entbench._text import line_of
 from entbench.cli._common import format_option, show, store_option
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
 
     What is there stays, and nothing is taken twice; the other stores are only read. Where both
     have a cell with other values, that is said: the same cell should give the same value anywhere.
+
+    Certificates of a source that contradict each other are both taken, and neither is used until
+    one is deleted with `entbench clean --certificate`. Exit code 0: done; 1: done, and certificates
+    contradict each other; 2: wrong usage, or a store that cannot be read.
     """
     from entbench.report import Printout, Table
     from entbench.report._format import number
@@ -39,7 +45,11 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
     target = into if into is not None else default_path()
     with Store(target) as opened:
         found = [(path, merge_into(opened, path)) for path in stores]
-    records = [{"store": str(path), **vars(each)} for path, each in found]
+    contradictions = list(dict.fromkeys(text for _, each in found for text in each.contradictions))
+    records = [
+        {"store": str(path), **vars(each), "contradictions": len(each.contradictions)}
+        for path, each in found
+    ]
     counts = ("runs", "cells", "steps", "certificates")
     rows = [(str(path), *(str(getattr(each, name)) for name in counts)) for path, each in found]
     notes = [
@@ -49,8 +59,11 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
         if each.differ
     ]
     table = Table(("from", *counts), rows, gaps=False)
-    data = {"into": str(target), "merged": records}
+    data = {"into": str(target), "merged": records, "contradictions": contradictions}
     show(Printout(data, records, [table], notes, f"new in {target}"), format_)
+    for text in contradictions:
+        click.echo(f"entbench: error: {line_of(text)}", err=True)
+    sys.exit(1 if contradictions else 0)
 
 
 @click.command()
@@ -59,6 +72,13 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
 @click.option("--superseded", is_flag=True, help="Those that a later run computed again.")
 @click.option("--unplanned", is_flag=True, help="Those that no run of the store asks for.")
 @click.option("--run", "chosen", multiple=True, help="A run, with what it alone asks for.")
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    metavar="ID",
+    help="The certificate of a truth, by its id or the beginning of one.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would go, and stop.")
 @store_option
 @format_option
@@ -68,6 +88,7 @@ def clean(
     superseded: bool,
     unplanned: bool,
     chosen: Sequence[str],
+    certificates: Sequence[str],
     dry_run: bool,
     store: Path | None,
     format_: str,
@@ -88,14 +109,16 @@ def clean(
         "unplanned": unplanned,
     }
     kinds = [kind for kind, asked in flags.items() if asked]
-    asked = bool(kinds or chosen)
+    asked = bool(kinds or chosen or certificates)
     with Store(path, create=asked and not dry_run) as opened:
-        found = _found(opened, kinds if asked else list(KINDS), chosen)
+        found = _found(opened, kinds if asked else list(KINDS), chosen, certificates)
         show(_printout(opened, found, remove=asked and not dry_run), format_)
 
 
-def _found(store: Store, kinds: Sequence[str], chosen: Sequence[str]) -> list[tuple[str, Rubbish]]:
-    from entbench.runner import KINDS, find_run, rubbish, rubbish_of_runs
+def _found(
+    store: Store, kinds: Sequence[str], chosen: Sequence[str], certificates: Sequence[str]
+) -> list[tuple[str, Rubbish]]:
+    from entbench.runner import KINDS, find_run, rubbish, rubbish_of_certificate, rubbish_of_runs
 
     # a damaged run has to go before runs can be asked for anything
     found: list[tuple[str, Rubbish]] = []
@@ -108,6 +131,8 @@ def _found(store: Store, kinds: Sequence[str], chosen: Sequence[str]) -> list[tu
         named = [find_run(runs, name, store.path) for name in chosen]
         ids = ", ".join(dict.fromkeys(run.info.id for run in named))
         found.append((f"run {ids}, and what it alone asks for", rubbish_of_runs(store, named)))
+    for certificate, row in (rubbish_of_certificate(store, name) for name in certificates):
+        found.append((f"certificate {certificate.id} of {certificate.source}", row))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from entbench._base import Reference
 from entbench._records import ExperimentRun, RunInfo, SuiteRun
 from entbench._text import bound_text
 from entbench.report._compare import FACTOR, FAMILY, Change, Comparison, Difference, On, Verdict
@@ -150,9 +151,13 @@ def _truth_notes(found: Comparison) -> Iterator[str]:
         first, second = truth.first, truth.second
         yield (
             f"✗ THE TRUTH CHANGED: {truth.source.label}: {first.quantity} = {first.value:.10g} "
-            f"within {bound_text(first.error)} in A, {second.quantity} = {second.value:.10g} "
-            f"within {bound_text(second.error)} in B; each run's errors are against its own"
+            f"{_within(first)} in A, {second.quantity} = {second.value:.10g} {_within(second)} in "
+            "B; each run's errors are against its own"
         )
+
+
+def _within(truth: Reference) -> str:
+    return f"within {bound_text(truth.error)}{truth.note and f' ({truth.note})'}"
 
 
 def _loss_notes(found: Comparison, on: On) -> Iterator[str]:
@@ -216,8 +221,10 @@ def comparison_data(found: Comparison, on: On = "accuracy") -> dict[str, Any]:
                 "source": truth.source.label,
                 "a": truth.first.value,
                 "a_error": truth.first.error,
+                "a_note": truth.first.note,
                 "b": truth.second.value,
                 "b_error": truth.second.error,
+                "b_note": truth.second.note,
             }
             for truth in found.truths
         ],

@@ -28,7 +28,12 @@ def export_rows(run: SuiteRun | ExperimentRun) -> list[dict[str, Any]]:
     for record in run.records:
         truth = truths[record.cell.source]
         error = None if record.value is None else record.value - truth.value
-        reference = {"reference": truth.value, "reference_error": truth.error, "error": error}
+        reference = {
+            "reference": truth.value,
+            "reference_error": truth.error,
+            "reference_note": truth.note,
+            "error": error,
+        }
         rows.append(_cell_row(run, record) | reference)
     return rows
 

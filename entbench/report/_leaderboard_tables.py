@@ -250,6 +250,11 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     if board.bounds:
         names = ", ".join(dict.fromkeys(each.label for each in board.bounds))
         notes.append(f"{names}: no estimates but bounds, whose error may be small by luck")
+    unsure = [case.source.label for case in board.run.cases if case.reference.note]
+    if unsure:
+        listed = ", ".join(unsure[:_MAX_NOTES])
+        more = f" and {len(unsure) - _MAX_NOTES} more" if len(unsure) > _MAX_NOTES else ""
+        notes.append(f"! the truth has no second evaluation for {listed}{more}")
     notes += _cut([*_failure_notes(board), *_time_notes(board)])
     if any(place.reason.startswith(QUICKER) for place in board.places_in_time):
         notes.append(

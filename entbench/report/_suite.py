@@ -9,7 +9,7 @@ from typing import Any
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
 from entbench._text import bound_text, value_text
-from entbench.report._checks import CHECKS, Check, Status, run_check
+from entbench.report._checks import CHECKS, Check, Status, run_checks
 from entbench.report._format import finite_or_none, number, with_error
 from entbench.report._rates import RECALLED, Rate, rate_of
 from entbench.report._render import Printout, Table
@@ -46,7 +46,7 @@ class Summary:
     sections : tuple of Section
         The tables that the suite asks for beside that of its rows.
     checks : tuple of Check
-        What the suite checks.
+        What the suite checks; where it names no checks, the proved ones that reach a verdict.
     """
 
     run: SuiteRun
@@ -83,7 +83,7 @@ def summarise(run: SuiteRun) -> Summary:
         If the run asks for a check, a figure or a table that is not known here, as one from the
         store of another version may.
     """
-    check_requests(run.checks, run.figures, run.tables, run.params.get("error"))
+    check_requests(run.checks or (), run.figures, run.tables, run.params.get("error"))
     rows = rows_of(run)
     facts = {case.source: case.facts for case in run.cases}
     settings = {case.source: _setting(case.source, run) for case in run.cases}
@@ -100,13 +100,13 @@ def summarise(run: SuiteRun) -> Summary:
         slopes=slopes,
         rates=_rates({name: curves[name] for name in slopes}, facts),
         sections=tuple(TABLES[name](rows, run) for name in run.tables),
-        checks=tuple(run_check(name, rows, run.cases) for name in run.checks),
+        checks=run_checks(run.checks, rows, run.cases),
     )
 
 
 def _theorems(run: SuiteRun) -> tuple[str, ...]:
-    """Return those of every table, and those that the suite's checks compare with."""
-    checked = {name for check in run.checks for name in CHECKS[check].theorems}
+    """Return those of every table, and those that the checks which the suite names compare with."""
+    checked = {name for check in run.checks or () for name in CHECKS[check].theorems}
     return tuple(name for name in THEOREMS if name in checked or name in STANDARD)
 
 
@@ -182,6 +182,7 @@ def _reference_data(case: Case, swept: bool) -> dict[str, Any]:
         "confidence": reference.confidence,
         "method": reference.method,
         "checks": [asdict(check) for check in reference.checks],
+        "note": reference.note,
     }
 
 
@@ -227,8 +228,9 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
         bound = theory.values.get(name)
         flat[name] = "vacuous" if name in theory.vacuous else finite_or_none(bound)
     case = next(case for case in summary.run.cases if case.source == row.source)
-    flat["reference"], flat["reference_error"] = case.reference.value, case.reference.error
-    return flat
+    truth = case.reference
+    told = {"reference": truth.value, "reference_error": truth.error, "reference_note": truth.note}
+    return flat | told
 
 
 def _tables(summary: Summary) -> list[Table]:
@@ -288,7 +290,7 @@ def _case_title(case: Case) -> str:
     value = value_text(reference.value, reference.error, reference.confidence)
     return (
         f"{case.source.label}: {reference.quantity} = {value} nats, "
-        f"error <= {bound_text(reference.error)}"
+        f"error <= {bound_text(reference.error)}{reference.note and f', {reference.note}'}"
     )
 
 

@@ -33,7 +33,16 @@ from entbench.runner._plan_rows import plan_row
 from entbench.runner._store import Store, StoredRun, StoreError
 from entbench.runner._stored_runs import find_run, stored_run
 from entbench.runner._suite import Suite, SuiteFile, load_suite, override, read_suite
-from entbench.runner._upkeep import KINDS, Rubbish, health, merge, remove, rubbish, rubbish_of_runs
+from entbench.runner._upkeep import (
+    KINDS,
+    Rubbish,
+    health,
+    merge,
+    remove,
+    rubbish,
+    rubbish_of_certificate,
+    rubbish_of_runs,
+)
 
 __all__ = [
     "KINDS",
@@ -62,6 +71,7 @@ __all__ = [
     "read_suite",
     "remove",
     "rubbish",
+    "rubbish_of_certificate",
     "rubbish_of_runs",
     "run_experiment",
     "run_info",
@@ -128,7 +138,8 @@ def run_suite(
     Raises
     ------
     ValueError, TypeError
-        If a name or a parameter is no good; before anything is run.
+        If a name or a parameter is no good, or stored certificates of a source contradict each
+        other; before anything is run.
     StoreError
         If the store cannot be used.
     """

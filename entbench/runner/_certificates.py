@@ -9,7 +9,8 @@ import entbench
 from entbench._base import PairSource, Reference, ReferenceCheck, Source
 from entbench._records import Spec, digest
 from entbench._text import bound_text
-from entbench.runner._store import Certificate, Store
+from entbench.runner._certificate_rows import Certificate, deletion
+from entbench.runner._store import Store
 from entbench.sources._certificate import (
     CERTIFICATE_VERSION,
     DEFAULT_CONFIDENCE,
@@ -87,23 +88,39 @@ def reference_of(
     Raises
     ------
     ValueError
-        If the error cannot be reached, or a check of the certificate, made or stored, contradicts
-        it beyond the errors of both.
+        If the error cannot be reached, a check of the certificate, made or stored, contradicts it
+        beyond the errors of both, or two certificates of the source contradict each other.
     """
     if not isinstance(source, Source) or not is_sampled(source):
         return Certificate(_within(error, source.reference(), spec.name), versions())
     asked = DEFAULT_ERROR if error is None else error
-    key = digest({"source": spec.identity, "certificate": CERTIFICATE_VERSION})
+    key = _key(spec)
     stored = store.certificate(key, asked, confidence) if store is not None else None
-    if stored is not None:
-        refuse_contradicted(stored.reference, spec.name)
+    if stored is not None and store is not None:
+        try:
+            refuse_contradicted(stored.reference, spec.name)
+        except ValueError as refused:
+            remedy = f"{deletion(stored.id, store.path)} deletes it from the store."
+            raise ValueError(f"{refused} {remedy}") from refused
         return stored
     reference = _within(asked, source.certify(asked, confidence, _SEED), spec.name)
     refuse_contradicted(reference, spec.name)
     made = Certificate(reference, versions())
-    if store is not None:
-        store.add_certificate(key, spec, made)
+    if store is None:
+        return made
+    made = store.add_certificate(key, spec, made)
+    store.certificates(key, *(() if store.writable else (made,)))
     return made
+
+
+def check_stored(spec: Spec, source: Source | PairSource, store: Store) -> None:
+    """Raise ValueError where two stored certificates of a source contradict each other."""
+    if is_sampled(source):
+        store.certificates(_key(spec))
+
+
+def _key(spec: Spec) -> str:
+    return digest({"source": spec.identity, "certificate": CERTIFICATE_VERSION})
 
 
 def is_sampled(source: Source | PairSource) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
-from entbench.runner._certificates import is_sampled, reference_of
+from entbench.runner._certificates import check_stored, is_sampled, reference_of
 from entbench.runner._store import Store
 from entbench.runner._suite import Suite
 
@@ -54,14 +54,21 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     Raises
     ------
     ValueError, TypeError
-        If a source or an estimator refuses its parameters, or an estimator fits no source.
+        If a source or an estimator refuses its parameters, an estimator fits no source, or stored
+        certificates of a source contradict each other.
     """
     _check_size(suite)
     cases, cells = [], []
     refused: dict[str, dict[str, str]] = {}
-    sources = [(name, source) for name, grid in suite.sources for source in _sources(name, grid)]
-    for kind, source in sources:
-        spec = source_spec(kind, source)
+    sources = [
+        (name, source, source_spec(name, source))
+        for name, grid in suite.sources
+        for source in _sources(name, grid)
+    ]
+    if store is not None:
+        for _, source, spec in sources:  # before the first truth is computed
+            check_stored(spec, source, store)
+    for kind, source, spec in sources:
         error = suite.reference_error if is_sampled(source) else None
         reference = reference_of(spec, source, error, store=store).reference
         cases.append(Case(spec, reference, source.facts()))
@@ -79,7 +86,7 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
             if n <= suite.max_n.get(estimator.name, n)
             for trial in range(suite.trials)
         ]
-    kinds = {kind for kind, _ in sources}
+    kinds = {kind for kind, _, _ in sources}
     notes = [_left_out(name, reasons, kinds) for name, reasons in refused.items()]
     notes += [
         f"{name} is run up to n = {most} only, for time"

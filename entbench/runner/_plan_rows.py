@@ -37,7 +37,7 @@ def plan_row(plan: Plan) -> Row:
         "cases": [_case_row(case) for case in plan.cases],
         "estimators": [spec_row(spec) for spec in estimators],
         "groups": [[*group, trials] for group, trials in groups.items()],
-        "checks": list(plan.suite.checks),
+        "checks": None if plan.suite.checks is None else list(plan.suite.checks),
         "figures": list(plan.suite.figures),
         "tables": list(plan.suite.tables),
         "notes": list(plan.notes),
@@ -63,10 +63,15 @@ def planned_cells(row: Row, seed: int) -> list[Cell]:
 
 
 def planned_names(row: Row) -> dict[str, tuple[str, ...]]:
-    """Return what a plan asks a report for, and its notes."""
-    names = ("checks", "figures", "tables", "notes")
+    """Return what a plan asks a report for but for checks, and its notes."""
     with _reading():
-        return {name: tuple(map(_text, _list(row[name]))) for name in names}
+        return {name: _texts(row[name]) for name in ("figures", "tables", "notes")}
+
+
+def planned_checks(row: Row) -> tuple[str, ...] | None:
+    """Return the checks that a plan asks for; None for all that apply."""
+    with _reading():
+        return None if row["checks"] is None else _texts(row["checks"])
 
 
 def steps_row(experiment: str, preset: str, steps: Sequence[Step]) -> Row:
@@ -112,7 +117,7 @@ def spec_row(spec: Spec) -> Row:
 
 
 def _spec(row: Mapping[str, Any]) -> Spec:
-    return _typed(Spec, {**row, "params": _scalars(row["params"])})
+    return typed(Spec, {**row, "params": _scalars(row["params"])})
 
 
 def _scalars(row: Mapping[str, Any]) -> tuple[tuple[str, Scalar], ...]:
@@ -134,13 +139,17 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(_text, _list(value)))
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text is needed; got {value!r}")
     return value
 
 
-def _typed(cls: type[_Made], row: Mapping[str, Any]) -> _Made:
+def typed(cls: type[_Made], row: Mapping[str, Any]) -> _Made:
     """Return a row as what it is of, its values of the types that this says."""
     known = get_type_hints(cls)
     for name, value in row.items():
@@ -164,6 +173,6 @@ def _case_row(case: Case) -> Row:
 
 def _case(row: Row) -> Case:
     reference = dict(row["reference"])
-    reference["checks"] = tuple(_typed(ReferenceCheck, check) for check in reference["checks"])
-    facts = None if row["facts"] is None else _typed(SourceFacts, row["facts"])
-    return Case(_spec(row["source"]), _typed(Reference, reference), facts)
+    reference["checks"] = tuple(typed(ReferenceCheck, check) for check in reference["checks"])
+    facts = None if row["facts"] is None else typed(SourceFacts, row["facts"])
+    return Case(_spec(row["source"]), typed(Reference, reference), facts)

@@ -82,7 +82,7 @@ CREATE TABLE certificates (
     checks TEXT NOT NULL,
     versions TEXT NOT NULL,
     seal BLOB NOT NULL,
-    PRIMARY KEY (key, error, confidence)
+    PRIMARY KEY (key, error, confidence, value)
 );
 CREATE VIEW results AS
     SELECT lower(hex(key)) AS key, runs.id AS run, runs.suite,
@@ -152,7 +152,8 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
     In format 1 cells had their specs written out, and no run kept its plan; there were no
     checksums, so that what is there is taken as it is. In 1 and 2 the error of a cell was the
-    numerical one by another name, and there were no intervals.
+    numerical one by another name, and there were no intervals; of two certificates of one source
+    with the same error and confidence, the later one replaced the other.
     """
     if version == 1:
         _migrate_from_1(connection)
@@ -164,8 +165,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 def _migrate_from_2(connection: sqlite3.Connection) -> None:
     connection.execute("DROP VIEW results")
     connection.execute("DROP INDEX cells_by_key")
-    connection.execute("ALTER TABLE cells RENAME TO old_cells")
-    wanted = ("CREATE TABLE cells", "CREATE UNIQUE INDEX cells_by_key", "CREATE VIEW results")
+    for name in ("cells", "certificates"):
+        connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
+    wanted = (
+        *("CREATE TABLE cells", "CREATE UNIQUE INDEX cells_by_key", "CREATE VIEW results"),
+        "CREATE TABLE certificates",
+    )
     for statement in map(str.strip, _SCHEMA.split(";")):
         if statement.startswith(wanted):
             connection.execute(statement)
@@ -179,6 +184,8 @@ def _migrate_from_2(connection: sqlite3.Connection) -> None:
         mark = seal(key.hex(), made_by, *now) if whole else mark  # what was damaged stays so
         insert(connection, "cells", (key, run, source, estimator, n, trial, seed, *now, mark))
     connection.execute("DROP TABLE old_cells")
+    connection.execute("INSERT INTO certificates SELECT * FROM old_certificates")
+    connection.execute("DROP TABLE old_certificates")
 
 
 def _cell_of_before(said: Sequence[Any]) -> tuple[Any, ...]:

@@ -10,15 +10,23 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from entbench._base import Interval, Reference, ReferenceCheck
+from entbench._base import Interval
 from entbench._records import Cell, Measurement, Record, RunInfo, Spec, Step
 from entbench.runner import _schema as schema
+from entbench.runner._certificate_rows import (
+    Certificate,
+    certificate_id,
+    certificate_row,
+    contradicting,
+    contradiction_text,
+    stored_certificates,
+)
 
 _LOCK_SECONDS = 5.0  # to wait for others on opening
 _WRITE_SECONDS = 300.0  # and in a run, which another program's clean or merge is not to end
@@ -39,14 +47,6 @@ _COMPARED_BYTES = 30_000_000
 
 class StoreError(OSError):
     """A store that cannot be used; it is left as it was found."""
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A reference that sampling made, and the versions of what made it, by name."""
-
-    reference: Reference
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -173,38 +173,56 @@ class Store:
             schema.insert(connection, "measurements", (*head, *said, mark))
 
     def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
-        """Return the tightest certificate stored that is good enough, or None."""
-        columns = ", ".join(schema.CERTIFICATE_COLUMNS)
-        with self._errors():
-            row = self._connection.execute(
-                f"SELECT {columns}, seal FROM certificates "
-                "WHERE key = ? AND error <= ? AND confidence >= ? "
-                "ORDER BY error, confidence DESC LIMIT 1",
-                (bytes.fromhex(key), error, confidence),
-            ).fetchone()
-        if row is None:
-            return None
-        *said, mark = row
-        self._check(mark, "a certificate", key, *said)
-        value, found, level, method, quantity, checks, versions = said
-        made = tuple(ReferenceCheck(**check) for check in json.loads(checks))
-        reference = Reference(value, found, method, made, quantity, level)
-        return Certificate(reference, json.loads(versions))
+        """Return the tightest certificate of a key that is good enough, or None.
 
-    def add_certificate(self, key: str, source: Spec, certificate: Certificate) -> None:
-        """Store a certificate under a key; a store that is open for reading is left as it is."""
-        if not self.writable:
-            return
-        reference = certificate.reference
-        said = (
-            *(float(reference.value), float(reference.error), float(reference.confidence)),
-            *(reference.method, reference.quantity),
-            json.dumps([asdict(check) for check in reference.checks], allow_nan=False),
-            json.dumps(certificate.versions, sort_keys=True),
+        Raises
+        ------
+        ValueError
+            If two certificates of the key contradict each other, good enough or not.
+        StoreError
+            If one of them is damaged.
+        """
+        good = (
+            each
+            for each in self.certificates(key)
+            if each.reference.error <= error and each.reference.confidence >= confidence
         )
+        return next(good, None)
+
+    def certificates(self, key: str, *more: Certificate) -> list[Certificate]:
+        """Return the certificates of a key, the tightest first; see `certificate`.
+
+        Parameters
+        ----------
+        key : str
+            Of the source.
+        more : Certificate
+            Which are not stored, and must not contradict these.
+        """
+        with self._errors():
+            rows = list(stored_certificates(self._connection, bytes.fromhex(key)))
+        found = [certificate for _, _, certificate in rows if certificate is not None]
+        if len(found) < len(rows):
+            raise StoreError(self._damaged("a certificate that does not fit its checksum"))
+        wrong = contradicting([*found, *more])
+        if wrong:
+            raise ValueError(contradiction_text(wrong, self.path))
+        return found
+
+    def add_certificate(self, key: str, source: Spec, certificate: Certificate) -> Certificate:
+        """Store a certificate under a key, and return it with its id.
+
+        One that contradicts another is stored too: it is not known which of the two is wrong. A
+        store that is open for reading is left as it is.
+        """
+        if not self.writable:
+            return certificate
+        said = certificate_row(certificate.reference, certificate.versions)
+        mark = schema.seal(key, *said)
         with self.writing() as connection:
-            row = (bytes.fromhex(key), self._spec_id(source), *said, schema.seal(key, *said))
+            row = (bytes.fromhex(key), self._spec_id(source), *said, mark)
             schema.insert(connection, "certificates", row)
+        return replace(certificate, source=source.label, id=certificate_id(mark))
 
     def start_run(
         self, info: RunInfo, kind: str, suite: str, params: dict[str, Any], plan: dict[str, Any]

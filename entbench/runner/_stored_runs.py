@@ -10,6 +10,7 @@ from entbench._records import ExperimentRun, SuiteRun
 from entbench.runner._plan_rows import (
     planned_cases,
     planned_cells,
+    planned_checks,
     planned_names,
     planned_steps,
     planned_text,
@@ -93,6 +94,7 @@ def _suite_run(store: Store, found: StoredRun) -> SuiteRun:
         records=tuple(records[cell.key] for cell in cells if cell.key in records),
         info=found.info,
         computed=store.counts().get(found.number, (0, 0))[0],
+        checks=planned_checks(plan),
         **planned_names(plan),
         missing=len(cells) - len(records),
     )

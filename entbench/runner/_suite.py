@@ -56,8 +56,11 @@ class Suite:
         Sample sizes, ascending.
     trials, seed : int
         Independent draws for each n, and where they start from.
-    checks, figures : tuple of str
-        What the report is asked for.
+    checks : tuple of str or None
+        What the report is asked to check; None, where the suite does not say, for every proved
+        check that applies.
+    figures : tuple of str
+        What the report is asked to draw.
     max_n : mapping of str to int
         The largest n for estimators that take too long beyond, by registry name.
     tables : tuple of str
@@ -75,7 +78,7 @@ class Suite:
     n: tuple[int, ...]
     trials: int = 20
     seed: int = 0
-    checks: tuple[str, ...] = ()
+    checks: tuple[str, ...] | None = None
     figures: tuple[str, ...] = ()
     max_n: Mapping[str, int] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
@@ -280,7 +283,7 @@ def _from_table(name: str, table: dict[str, Any]) -> Suite:
         n=(),
         trials=check_integer("trials", table.get("trials", 20), minimum=1),
         seed=_seed(table.get("seed", 0)),
-        checks=tuple(map(str, table.get("checks", ()))),
+        checks=tuple(map(str, table["checks"])) if "checks" in table else None,
         figures=tuple(map(str, table.get("figures", ()))),
         tables=tuple(map(str, table.get("tables", ()))),
         error=_optional(table, "error"),

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from entbench.runner import _schema as schema
+from entbench.runner._certificate_rows import (
+    Certificate,
+    contradiction_text,
+    contradictions,
+    stored_certificates,
+)
 from entbench.runner._plan_rows import planned_cells, planned_steps
 from entbench.runner._store import Store, StoredRun, StoreError
 
 _BATCH = 500
+_MOST_LISTED = 10
 _TASKS = ("cells", "measurements")
 _SPECS_IN_USE = """
     SELECT source FROM cells UNION SELECT estimator FROM cells
@@ -40,6 +47,9 @@ class Merged:
         Cells that both have, with values that are not the same to the bit.
     largest : float
         The largest of these differences, in nats.
+    contradictions : tuple of str
+        For each source of which both keep certificates, or one of them several, and two contradict
+        each other: the values, and the commands that delete one.
     """
 
     runs: int
@@ -48,6 +58,7 @@ class Merged:
     certificates: int
     differ: int
     largest: float
+    contradictions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Rubbish:
     Attributes
     ----------
     kind : str
-        Of `KINDS`, or "runs".
+        Of `KINDS`, "runs" or "certificate".
     rows : dict of str to list of int
         Their numbers, by table.
     """
@@ -101,6 +112,9 @@ def health(path: Path) -> dict[str, Any]:
             "bytes": path.stat().st_size,
             "integrity": integrity,
             "damaged": len(_damaged(connection)),
+            "contradictions": [
+                contradiction_text(found, path) for found in contradictions(connection).values()
+            ],
             **counts,
             "unfinished": unfinished.fetchone()[0],
             "last_started": last,
@@ -131,6 +145,31 @@ def rubbish_of_runs(store: Store, chosen: Collection[StoredRun]) -> Rubbish:
             for table in _TASKS
         }
     return Rubbish("runs", {**rows, "runs": sorted(numbers)})
+
+
+def rubbish_of_certificate(store: Store, name: str) -> tuple[Certificate, Rubbish]:
+    """Return the certificate whose id is, or begins with, `name`, and its row.
+
+    Raises
+    ------
+    ValueError
+        If there is no such certificate, or more than one.
+    """
+    with store.reading() as connection:
+        every = [(row, each) for row, _, each in stored_certificates(connection) if each]
+    found = [(row, each) for row, each in every if name and each.id.startswith(name)]
+    if len(found) == 1:
+        ((row, certificate),) = found
+        return certificate, Rubbish("certificate", {"certificates": [row]})
+    if found:
+        ids = ", ".join(each.id for _, each in found)
+        raise ValueError(f"{name!r} is the beginning of {len(found)} certificates: {ids}.")
+    listed = "; ".join(f"{each.id} of {each.source}" for _, each in every[:_MOST_LISTED])
+    more = f"; and {len(every) - _MOST_LISTED} more" if len(every) > _MOST_LISTED else ""
+    raise ValueError(
+        f"store {store.path} keeps no certificate {name!r}. Those it keeps: "
+        f"{listed or 'none'}{more}."
+    )
 
 
 def remove(store: Store, kinds: Iterable[Rubbish]) -> int:
@@ -193,7 +232,8 @@ def merge(store: Store, other: Path) -> Merged:
                 _merge_rows(source, target, table, columns, numbers, specs)
                 for table, columns in _COPIED.items()
             )
-    return Merged(runs, cells, steps, certificates, differ, largest)
+            told = _contradictions(source, target, store.path)
+    return Merged(runs, cells, steps, certificates, differ, largest, told)
 
 
 # Per table, its columns, those that hold numbers of runs and of specs first.
@@ -245,6 +285,18 @@ def _merge_rows(
     return int(target.executemany(query, rows).rowcount)
 
 
+def _contradictions(
+    source: sqlite3.Connection, target: sqlite3.Connection, path: Path
+) -> tuple[str, ...]:
+    """Return what contradicts itself in the target, of the sources that the other store has."""
+    theirs = {key for (key,) in source.execute("SELECT DISTINCT key FROM certificates")}
+    return tuple(
+        contradiction_text(found, path)
+        for key, found in contradictions(target).items()
+        if key in theirs
+    )
+
+
 def _differences(source: sqlite3.Connection, target: sqlite3.Connection) -> tuple[int, float]:
     """Return how many cells both have with other values, and the largest difference."""
     count, largest = 0, 0.0
@@ -270,6 +322,8 @@ def _damaged(connection: sqlite3.Connection) -> Rubbish:
             )
             if mark != schema.seal(*said)
         ]
+    certificates = stored_certificates(connection)
+    rows["certificates"] = [row for row, _, certificate in certificates if certificate is None]
     return Rubbish("damaged", {table: found for table, found in rows.items() if found})
 
 

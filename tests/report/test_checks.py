@@ -16,7 +16,7 @@ from scipy.special import gamma
 from entbench import bounds, run_suite
 from entbench._base import SourceFacts
 from entbench._records import SuiteRun
-from entbench.report import CHECKS, Check, summarise
+from entbench.report import CHECKS, Check, suite_printout, summarise
 from entbench.report._capacity import upper_bounds
 from entbench.report._statistics import rows_of
 from entbench.report._theorems import THEOREMS, bounds_for, moment_norm
@@ -217,6 +217,20 @@ def test_capacity(run_of: RunOf) -> None:
     assert status(beyond) == "violated"
 
 
+def test_capacity_allows_for_rounding_and_for_the_confidence_of_a_sampled_truth(
+    run_of: RunOf,
+) -> None:
+    """An interval at 95 % is widened to the confidence of the checks, 3.89/1.96 times."""
+    facts = SourceFacts(2, 0.5, mutual_information=1.0 + 1e-15, log_values=1.0)
+    assert check_of(run_of({10: [0.0, 0.1]}, facts=facts), "capacity").status == "holds"
+    for beyond, status in ((0.019, "holds"), (0.021, "violated")):
+        known = replace(facts, mutual_information=1.0 + beyond)
+        run = run_of({10: [0.0, 0.1]}, facts=known, error=0.01)
+        (case,) = run.cases
+        sampled = replace(case, reference=replace(case.reference, confidence=0.95))
+        assert check_of(replace(run, cases=(sampled,)), "capacity").status == status
+
+
 @pytest.mark.parametrize("moment", [0.0, math.inf])
 def test_moments_that_bound_nothing_are_left_out(moment: float) -> None:
     assert upper_bounds(SourceFacts(1, 0.1, second_moment=moment)) == {}
@@ -387,3 +401,28 @@ def test_a_sampled_truth_may_be_farther_off(run_of: RunOf, confidence: float, st
     (case,) = run.cases
     sampled = replace(case, reference=replace(case.reference, confidence=confidence))
     assert check_of(replace(run, cases=(sampled,)), "bracket").status == status
+
+
+def test_a_suite_that_names_no_checks_runs_those_that_apply(run_of: RunOf, together: RunOf) -> None:
+    """Proved ones with a verdict: nothing vacuous, and no theorem whose print is not proved."""
+
+    def names(run: SuiteRun) -> list[str]:
+        proved = tuple(name for name in CHECKS if name not in ("theorem-4", "theorem-5"))
+        summary = summarise(replace(run, checks=None))
+        named = summarise(replace(run, checks=proved))
+        assert summary.checks == tuple(each for each in named.checks if each.holds is not None)
+        # neither a line nor a column for what is not asked for
+        assert len(suite_printout(summary).notes) == len(summary.checks)
+        assert summary.theorems == summarise(replace(run, checks=())).theorems
+        return [check.name for check in summary.checks]
+
+    truth = run_of({100: -0.01 + WOBBLE}, "sp", facts=SourceFacts(1, 0.1))
+    assert names(truth) == ["bracket"]
+    assert names(run_of({100: -0.01 + WOBBLE}, "kl", facts=SourceFacts(1, 0.1))) == []
+    assert names(run_of({100: [0.1]}, "sp")) == []  # one trial
+    known = run_of({5000: -0.001 + WOBBLE}, "sp", facts=CUBE)
+    assert {"plug-in-risk", "bracket"} <= set(names(known))
+    wrong = summarise(replace(run_of({100: 0.01 + WOBBLE}, "sp"), checks=None))
+    assert [(check.name, check.status) for check in wrong.checks] == [("bracket", "violated")]
+    assert not wrong.holds
+    assert summarise(replace(wrong.run, checks=())).holds

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from entbench.runner import load_suite, make_plan, override, parse_named, parse_values
+from entbench.runner import (
+    load_suite,
+    make_plan,
+    override,
+    parse_named,
+    parse_values,
+    run_suite,
+    stored_run,
+)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +222,23 @@ def test_estimators_stop_at_their_largest_n(tmp_path: Path) -> None:
     plan = make_plan(load_suite(str(path)))
     assert {(c.estimator.name, c.n) for c in plan.cells} == {("kl", 10), ("sp", 10), ("sp", 20)}
     assert plan.notes == ("kl is run up to n = 10 only, for time",)
+
+
+def test_checks_that_are_not_named_are_not_the_same_as_none(tmp_path: Path) -> None:
+    """Through the store, too: None stands for those that apply."""
+    file, path = tmp_path / "mine.toml", tmp_path / "s.sqlite"
+    head = 'n = [10]\ntrials = 2\nestimators = ["kl"]\n'
+    source = '[source]\nname = "gaussian"\nd = 1\n'
+    for text, checks in {
+        "": None,
+        "checks = []\n": (),
+        'checks = ["bracket"]\n': ("bracket",),
+    }.items():
+        file.write_text(head + text + source)
+        assert load_suite(str(file)).checks == checks
+        run = run_suite(str(file), store=path, jobs=1)
+        assert run.checks == checks
+        assert stored_run(store=path) == run
+    file.write_text(head + 'checks = "bracket"\n' + source)
+    with pytest.raises(ValueError, match="`checks` has the wrong type: 'bracket'"):
+        load_suite(str(file))

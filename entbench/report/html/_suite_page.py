@@ -141,7 +141,8 @@ def _asked(run: SuiteRun) -> Grid:
 
 def _checks(summary: Summary) -> Grid | Words:
     if not summary.checks:
-        return Words(["The suite asks for none."])
+        none = summary.run.checks is None
+        return Words(["No check applies." if none else "The suite asks for none."])
     rows = [
         (check.name, _MARKS.get(check.status, f"- {check.status}"), check.detail)
         for check in summary.checks
@@ -197,7 +198,7 @@ def _truth(run: SuiteRun, names: dict[Spec, str]) -> Grid:
                 names[case.source],
                 reference.quantity,
                 reference.method,
-                again or "none",
+                again or reference.note,
                 value_text(reference.value, reference.error, reference.confidence),
                 bound_text(reference.error),
                 sure or f"{reference.confidence:.4g}",
