@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec
 from entbench.report._capacity import capacities_of
+from entbench.report._coverage import cause, coverages_of, too_short
 from entbench.report._integration import integration_errors
 from entbench.report._intervals import CHECK_CONFIDENCE, mae_interval, mean_interval
 from entbench.report._statistics import Row
@@ -82,28 +83,29 @@ class CheckKind:
         Yields a verdict for each comparison that can be made.
     theorems : tuple of str
         What it compares with: columns beside the table.
-    proved : bool
-        Whether what it compares with is proved. A suite that names no checks runs those only.
+    by_default : bool
+        Whether a suite that names no checks runs it: not what is printed in a paper, and not
+        proved.
     """
 
     what: str
     needs: str
     compare: Comparison
     theorems: tuple[str, ...] = ()
-    proved: bool = True
+    by_default: bool = True
 
 
 def run_checks(
     names: Sequence[str] | None, rows: Sequence[Row], cases: Sequence[Case]
 ) -> tuple[Check, ...]:
-    """Run the checks of these names; for None, every proved one, and return those with a verdict.
+    """Run the checks of these names; for None, those by default, and return those with a verdict.
 
     A check that is not named and says nothing of these rows, since it does not apply or its bound
     is vacuous, is left out.
     """
     if names is not None:
         return tuple(run_check(name, rows, cases) for name in names)
-    found = (run_check(name, rows, cases) for name, kind in CHECKS.items() if kind.proved)
+    found = (run_check(name, rows, cases) for name, kind in CHECKS.items() if kind.by_default)
     return tuple(check for check in found if check.holds is not None)
 
 
@@ -128,7 +130,7 @@ def _facts(cases: Sequence[Case]) -> Facts:
     return {case.source: case.facts for case in cases}
 
 
-def _of_theorems(what: str, *theorems: str, proved: bool = True) -> CheckKind:
+def _of_theorems(what: str, *theorems: str, by_default: bool = True) -> CheckKind:
     """Return the check of each plug-in's row with its own bounds."""
 
     def verdicts(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
@@ -149,7 +151,7 @@ def _of_theorems(what: str, *theorems: str, proved: bool = True) -> CheckKind:
                 yield HOLDS if HOLDS in known else VACUOUS
 
     needs = "2 trials of sp and what the bound asks of a source"
-    return CheckKind(what, needs, verdicts, theorems, proved)
+    return CheckKind(what, needs, verdicts, theorems, by_default)
 
 
 def _compare(row: Row, name: str, bound: float, facts: SourceFacts | None) -> Verdict | None:
@@ -204,6 +206,15 @@ def _bracket(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
         yield Verdict("violated", text) if interval[0] > 0.0 else HOLDS
 
 
+def _coverage(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+    """Compare how often intervals held the truth with how often they are meant to."""
+    for found, short in too_short(coverages_of(rows)):
+        row = found.row
+        held = f"held the truth in {found.held} of {found.stated} trials at {found.confidence:g}"
+        text = f"{row.source.label}, {row.estimator.label}, n={row.n}: {held} ({cause(found)})"
+        yield Verdict("violated", text) if short else HOLDS
+
+
 def _integration(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
     """Compare the squared error of Monte Carlo integration with its bounds."""
     for found in integration_errors(rows, _facts(cases), CHECK_CONFIDENCE):
@@ -241,10 +252,14 @@ CHECKS: dict[str, CheckKind] = {
     "plug-in-bias": _of_theorems("bias of sp within its bounds", "bias_lower", "bias_upper"),
     "plug-in-risk": _of_theorems("mean absolute error of sp below its bound", "risk_upper"),
     "theorem-4": _of_theorems(
-        "mean absolute error of sp below Theorem 4 as printed", "theorem_4_printed", proved=False
+        "mean absolute error of sp below Theorem 4 as printed",
+        "theorem_4_printed",
+        by_default=False,
     ),
     "theorem-5": _of_theorems(
-        "mean absolute error of sp below Theorem 5 as printed", "theorem_5_printed", proved=False
+        "mean absolute error of sp below Theorem 5 as printed",
+        "theorem_5_printed",
+        by_default=False,
     ),
     "theorem-6": _of_theorems("bias of sp above that of Theorem 6", "theorem_6"),
     "subgaussian": _of_theorems(
@@ -269,6 +284,11 @@ CHECKS: dict[str, CheckKind] = {
         "larger mean absolute error on a grid and its random codebooks above the minimax bound",
         "2 trials of a grid and a random codebook, both with end points",
         _minimax,
+    ),
+    "coverage": CheckKind(
+        "intervals hold the truth as often as they are meant to",
+        "an estimator that states intervals",
+        _coverage,
     ),
     "capacity": CheckKind(
         "information below the capacities of the channel", "sources that tell I(S;S+Z)", _capacity

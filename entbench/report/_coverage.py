@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import bdtr, betaincinv
 
+from entbench.report._format import finite_or_none, number
+from entbench.report._render import Table
 from entbench.report._statistics import Row
 
 # A run in which all intervals are sound has a row that the check finds with this probability.
 FALSE_ALARM = 1e-3
 _CONFIDENCE = 0.95
+_COLUMNS = (
+    *("intervals", "held", "coverage_ci", "confidence", "interval_kind", "median_width"),
+    "standard_error_ratio",
+)
 
 
 class Coverage(NamedTuple):
@@ -89,6 +95,47 @@ def coverage_of(row: Row) -> Coverage | None:
 def coverages_of(rows: Sequence[Row]) -> list[Coverage]:
     """Return the coverage of each row that states intervals or standard errors."""
     return [found for row in rows if (found := coverage_of(row)) is not None]
+
+
+def coverage_data(coverage: Coverage | None) -> dict[str, Any]:
+    """Return the coverage of a row as plain values; None where a row states nothing."""
+    if coverage is None:
+        return dict.fromkeys(_COLUMNS)
+    return {
+        "intervals": coverage.stated,
+        "held": coverage.held,
+        "coverage_ci": [coverage.low, coverage.high] if coverage.stated else None,
+        "confidence": finite_or_none(coverage.confidence),
+        "interval_kind": ", ".join(coverage.kinds) or None,
+        "median_width": finite_or_none(coverage.median_width),
+        "standard_error_ratio": finite_or_none(coverage.ratio),
+    }
+
+
+def coverage_table(coverages: Sequence[Coverage], names: Sequence[str]) -> Table:
+    """Return the coverage of rows, called by these names, as a table for people."""
+    rows = [
+        (
+            name,
+            str(one.row.n),
+            f"{one.held}/{one.stated}" if one.stated else "-",
+            f"{_percent(one.low)} - {_percent(one.high)} %" if one.stated else "-",
+            number(one.median_width) if one.stated else "-",
+            "-" if math.isnan(one.ratio) else f"{one.ratio:.2f}",
+        )
+        for one, name in zip(coverages, names, strict=True)
+    ]
+    levels = sorted({f"{100.0 * one.confidence:g} %" for one in coverages if one.stated})
+    stated = f"{' and '.join(levels)} intervals" if levels else "intervals"
+    return Table(
+        headers=("estimator", "n", "held", "95 % CI", "median width", "SE / SD"),
+        rows=rows,
+        title=f"{stated} that held the truth, and stated standard error over actual scatter",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f}"
 
 
 def too_short(coverages: Sequence[Coverage]) -> Iterator[tuple[Coverage, bool]]:

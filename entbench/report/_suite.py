@@ -10,6 +10,7 @@ from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
 from entbench._text import bound_text, value_text
 from entbench.report._checks import CHECKS, Check, Status, run_checks
+from entbench.report._coverage import Coverage, coverage_data, coverage_of, coverage_table
 from entbench.report._format import (
     FEW_LEGEND,
     INTERVALS,
@@ -54,7 +55,9 @@ class Summary:
     sections : tuple of Section
         The tables that the suite asks for beside that of its rows.
     checks : tuple of Check
-        What the suite checks; where it names no checks, the proved ones that reach a verdict.
+        What the suite checks; where it names no checks, those by default that reach a verdict.
+    coverages : tuple of Coverage or None
+        Of each row; None where it states neither intervals nor standard errors.
     """
 
     run: SuiteRun
@@ -65,6 +68,7 @@ class Summary:
     rates: Mapping[str, Rate]
     sections: tuple[Section, ...]
     checks: tuple[Check, ...]
+    coverages: tuple[Coverage | None, ...]
 
     @property
     def swept(self) -> bool:
@@ -109,6 +113,7 @@ def summarise(run: SuiteRun) -> Summary:
         rates=_rates({name: curves[name] for name in slopes}, facts),
         sections=tuple(TABLES[name](rows, run) for name in run.tables),
         checks=run_checks(run.checks, rows, run.cases),
+        coverages=tuple(coverage_of(row) for row in rows),
     )
 
 
@@ -221,6 +226,7 @@ def _row_data(summary: Summary, i: int) -> dict[str, Any]:
         "seconds": row.seconds,
         "at_reference_floor": row.at_reference_floor,
         "bounds": bounds,
+        **coverage_data(summary.coverages[i]),
     }
 
 
@@ -246,6 +252,8 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
 
 def _tables(summary: Summary) -> list[Table]:
     tables = [_case_table(summary, case) for case in summary.run.cases]
+    if any(summary.coverages):
+        tables.append(covered(summary))
     if summary.slopes:
         tables.append(_slope_table(summary))
     return [*tables, *(table for section in summary.sections for table in section.tables)]
@@ -266,6 +274,13 @@ def _case_table(summary: Summary, case: Case) -> Table:
         aside=len(theorems),
         aside_title="theory beside the data",
     )
+
+
+def covered(summary: Summary) -> Table:
+    """Return how often the intervals of each row held the truth, and how its errors turned out."""
+    found = [coverage for coverage in summary.coverages if coverage is not None]
+    names = [f"{one.row.estimator.label}{_setting(one.row.source, summary.run)}" for one in found]
+    return coverage_table(found, names)
 
 
 def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from entbench.report._suite import (
     _cells,
     _setting,
     _slope_table,
+    covered,
     summarise,
 )
 from entbench.report._theorems import THEOREMS
@@ -57,6 +58,7 @@ def suite_page(run: SuiteRun) -> Page:
             Block("summary", "Summary", [*_best(summary, names), _asked(run)]),
             Block("checks", "Checks", [_checks(summary)]),
             Block("errors", "Errors", [errors, *more]),
+            *_coverage(summary),
             *(
                 Block(f"section-{name}", name.replace("-", " ").capitalize(), grids)
                 for name, grids in sections.items()
@@ -133,6 +135,12 @@ def _best(summary: Summary, names: dict[Spec, str]) -> list[Grid | Words]:
         return [Words([f"{sentence[:1].upper()}{sentence[1:]} {how}"])]
     rows = [(names[source], sentence) for source, sentence in found]
     return [Grid("best", "the least error at each source", ("source", "what"), rows, 2, how)]
+
+
+def _coverage(summary: Summary) -> Iterator[Block]:
+    """Yield how often intervals held the truth, where there are any."""
+    if any(summary.coverages):
+        yield Block("coverage", "Intervals", [grid_of(covered(summary), "coverage")])
 
 
 def _asked(run: SuiteRun) -> Grid:
