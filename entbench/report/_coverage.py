@@ -68,26 +68,24 @@ class Coverage(NamedTuple):
 
 def coverage_of(row: Row) -> Coverage | None:
     """Return how the intervals and standard errors of a row turned out; None if it states none."""
-    pairs = zip(row.intervals, row.converged, strict=True)
-    stated = [(interval, well) for interval, well in pairs if interval is not None]
+    stated = [interval for interval in row.intervals if interval is not None]
     ratio = _ratio(row)
     if not stated and math.isnan(ratio):
         return None
-    held = sum(
-        bool(well) and interval.holds(row.reference, row.reference_error)
-        for interval, well in stated
-    )
+    held = row.held.count(True)
     low, high = _binomial_interval(held, len(stated))
     return Coverage(
         row=row,
         # trials of different confidence are judged by the least
-        confidence=min((interval.confidence for interval, _ in stated), default=math.nan),
-        kinds=tuple(sorted({interval.kind for interval, _ in stated})),
+        confidence=min((interval.confidence for interval in stated), default=math.nan),
+        kinds=tuple(sorted({interval.kind for interval in stated})),
         stated=len(stated),
         held=held,
         low=low,
         high=high,
-        median_width=float(np.median([i.width for i, _ in stated])) if stated else math.nan,
+        median_width=float(np.median([interval.width for interval in stated]))
+        if stated
+        else math.nan,
         ratio=ratio,
     )
 

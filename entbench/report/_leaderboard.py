@@ -30,6 +30,7 @@ from entbench.report._ranks import (
     ranks_of,
     spread_of,
 )
+from entbench.report._statistics import rows_of
 
 RankInterval = tuple[int, int]
 
@@ -180,6 +181,9 @@ class Leaderboard:
         Estimators whose code is not here to say whether they are bounds.
     trials : int
         The fewest of any field; with one there are no intervals.
+    held : mapping of (source or None, estimator, n) to (held, stated)
+        In how many trials the estimator's interval for the truth held it, of how many that state
+        one; over all sources for None. Only of those that state any.
     """
 
     run: SuiteRun
@@ -193,6 +197,7 @@ class Leaderboard:
     failures: tuple[Failure, ...]
     unknown: tuple[str, ...]
     trials: int
+    held: Mapping[tuple[Spec | None, str, int], tuple[int, int]]
 
 
 def leaderboard(run: SuiteRun, seconds: float | None = None) -> Leaderboard:
@@ -240,7 +245,19 @@ def leaderboard(run: SuiteRun, seconds: float | None = None) -> Leaderboard:
         failures=failures,
         unknown=tuple(unknown),
         trials=min((field.trials for field in every), default=0),
+        held=_held(run),
     )
+
+
+def _held(run: SuiteRun) -> dict[tuple[Spec | None, str, int], tuple[int, int]]:
+    found: dict[tuple[Spec | None, str, int], tuple[int, int]] = {}
+    for row in rows_of(run):
+        stated = [held for held in row.held if held is not None]
+        for source in (row.source, None) if stated else ():
+            key = (source, row.estimator.label, row.n)
+            held, of = found.get(key, (0, 0))
+            found[key] = held + sum(stated), of + len(stated)
+    return found
 
 
 def best_of(run: SuiteRun) -> Iterator[tuple[Place, list[str]]]:

@@ -15,6 +15,8 @@ from entbench.report._pareto import FrontMember
 from entbench.report._ranks import CONFIDENCE, RESAMPLES
 from entbench.report._render import Printout, Table
 
+Counts = dict[str, int | None]
+
 _MAX_NOTES = 5
 _ASIDE = ("wins", "worst", "worst at")
 _ASIDE_TITLE = "hardest source for each"
@@ -71,9 +73,13 @@ def leaderboard_tables(board: Leaderboard, n: int | None = None) -> list[Table]:
 
 def _equal_n(board: Leaderboard, n: int | None) -> Table:
     chosen = [each for each in board.by_n if n in (None, each.n)]
-    rows = [(f"{s.n}", s.label, *_cells(s), number(s.seconds), *_aside(s)) for s in chosen]
+    rows = []
+    for s in chosen:
+        rank, *rest = _cells(s)
+        held = _held(board, None, s)
+        rows.append((f"{s.n}", s.label, rank, held, *rest, number(s.seconds), *_aside(s)))
     table = Table(
-        ("n", "estimator", "rank", "sources", "MAE/best", "mean rank", "seconds", *_ASIDE),
+        ("n", "estimator", "rank", "held", "sources", "MAE/best", "mean rank", "seconds", *_ASIDE),
         rows,
         "leaderboard at equal n: mean absolute error over the least of the source, geometric mean",
         left=2,
@@ -111,6 +117,14 @@ def _cells(s: Standing, among: int = 0) -> tuple[str, ...]:
         _with_limits(s.ratio, s.ratio_ci),
         _with_limits(s.mean_rank, s.mean_rank_ci),
     )
+
+
+def _held(board: Leaderboard, source: Spec | None, each: Standing | Place) -> str:
+    """Return in how many trials the interval of an estimator held the truth; "-" without one."""
+    if each.n is None or (source, each.label, each.n) not in board.held:
+        return "-"
+    held, stated = board.held[source, each.label, each.n]
+    return f"{held}/{stated}"
 
 
 def _aside(s: Standing) -> tuple[str, ...]:
@@ -180,6 +194,7 @@ def _place_tables(board: Leaderboard, n: int | None) -> Iterator[Table]:
             (
                 place.label,
                 _rank(place.rank, place.rank_ci),
+                _held(board, case.source, place),
                 number(place.mae),
                 number(place.ratio),
                 number(place.seconds),
@@ -193,7 +208,7 @@ def _place_tables(board: Leaderboard, n: int | None) -> Iterator[Table]:
         if rows:
             yield Table(
                 (
-                    *("estimator", "rank", "MAE", "MAE/best", "seconds"),
+                    *("estimator", "rank", "held", "MAE", "MAE/best", "seconds"),
                     *(f"MAE in {within} s", "rank", "front at n", "probability"),
                 ),
                 rows,
@@ -245,6 +260,8 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         )
     elif board.trials == 1:
         notes.append("! one trial: no intervals and no probabilities")
+    if board.held:
+        notes.append("held: trials in which the estimator's interval held the truth")
     if any(each.rank is None for each in (*board.by_n, *board.in_time)):
         notes.append("- for a rank: not on every source on which others are, or no other is")
     if board.bounds:
@@ -302,10 +319,10 @@ def leaderboard_data(board: Leaderboard) -> dict[str, Any]:
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES if board.trials > 1 else 0,
         "seconds": board.seconds,
-        "equal_n": [_standing_record(each) for each in board.by_n],
+        "equal_n": [_standing_record(each, board) for each in board.by_n],
         "equal_time": [_standing_record(each) for each in board.in_time],
         "bounds": [_standing_record(each) for each in board.bounds],
-        "sources": [_place_record(each) for each in board.places],
+        "sources": [_place_record(each, board) for each in board.places],
         "sources_equal_time": [_place_record(each) for each in board.places_in_time],
         "fronts": [{**_front_record(each), "n": list(each.n)} for each in board.fronts],
         "failures": [{**vars(each), "source": each.source.label} for each in board.failures],
@@ -317,17 +334,23 @@ def leaderboard_data(board: Leaderboard) -> dict[str, Any]:
 def leaderboard_records(board: Leaderboard) -> list[dict[str, Any]]:
     """Return all of a leaderboard as lines of one table."""
     groups: list[tuple[str, list[dict[str, Any]]]] = [
-        ("equal n", [_standing_record(each) for each in board.by_n]),
+        ("equal n", [_standing_record(each, board) for each in board.by_n]),
         ("equal time", [_standing_record(each) for each in board.in_time]),
         ("bound", [_standing_record(each) for each in board.bounds]),
-        ("equal n", [_place_record(each) for each in board.places]),
+        ("equal n", [_place_record(each, board) for each in board.places]),
         ("equal time", [_place_record(each) for each in board.places_in_time]),
         ("front", [_front_record(each) for each in board.fronts]),
     ]
     return [{"comparison": name, **record} for name, group in groups for record in group]
 
 
-def _standing_record(each: Standing) -> dict[str, Any]:
+def _counts(board: Leaderboard | None, source: Spec | None, label: str, n: int | None) -> Counts:
+    none = (None, None)
+    held, stated = none if board is None or n is None else board.held.get((source, label, n), none)
+    return {"held": held, "intervals": stated}
+
+
+def _standing_record(each: Standing, board: Leaderboard | None = None) -> dict[str, Any]:
     rank, ratio, mean = each.rank_ci, each.ratio_ci, each.mean_rank_ci
     return {
         "source": None,  # all of them
@@ -338,6 +361,7 @@ def _standing_record(each: Standing) -> dict[str, Any]:
         "of": each.of,
         "rank": each.rank,
         **_limits("rank", rank),
+        **_counts(board, None, each.label, each.n),
         "ratio": finite_or_none(each.ratio),
         **_limits("ratio", ratio),
         "mean_rank": each.mean_rank,
@@ -349,13 +373,14 @@ def _standing_record(each: Standing) -> dict[str, Any]:
     }
 
 
-def _place_record(each: Place) -> dict[str, Any]:
+def _place_record(each: Place, board: Leaderboard | None = None) -> dict[str, Any]:
     return {
         "source": each.source.label,
         "estimator": each.label,
         "n": each.n,
         "rank": each.rank,
         **_limits("rank", each.rank_ci),
+        **_counts(board, each.source, each.label, each.n),
         "mae": each.mae,
         "ratio": finite_or_none(each.ratio),
         "seconds": each.seconds,

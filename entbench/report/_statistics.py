@@ -87,6 +87,19 @@ class Row:
     at_reference_floor: bool
 
     @property
+    def held(self) -> list[bool | None]:
+        """Whether each trial's interval held the truth, give or take the reference's error.
+
+        None for a trial without one. One that did not converge is a miss.
+        """
+        return [
+            None
+            if interval is None
+            else bool(well) and interval.holds(self.reference, self.reference_error)
+            for interval, well in zip(self.intervals, self.converged, strict=True)
+        ]
+
+    @property
     def few_trials(self) -> bool:
         """Whether the trials are too few for intervals that hold for skewed errors."""
         return len(self.errors) < FEWEST
