@@ -213,7 +213,7 @@ def test_store_is_looked_at_and_left_alone(tmp_path: Path) -> None:
     before = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns
     found = {each.what: each for each in _doctor_store.find_store(path)}
     assert found["what it holds"].found == "1 runs, 1 cells, 0 steps of experiments, 0 certificates"
-    assert f"{path}, format 2, " in found["store"].found
+    assert f"{path}, format 3, " in found["store"].found
     assert found["unfinished runs"].mark == "warning"
     assert {each.mark for each in found.values()} == {"ok", "warning"}
     assert (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) == before
