@@ -83,7 +83,9 @@ def test_statuses(
 
 def test_every_check_is_tried() -> None:
     tried = {case[0] for case in CASES}
-    assert tried | {"pairwise-bounds", "theorem-7", "capacity", "minimax"} == set(CHECKS)
+    assert tried | {"pairwise-bounds", "theorem-7", "capacity", "minimax", "coverage"} == set(
+        CHECKS
+    )
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_exact_estimates_leave_no_ratio(run_of: RunOf, together: Together) -> No
         ("other", None, None),
     ]
     (table,) = [t for t in printout.tables if t.title.startswith("leaderboard at equal n")]
-    assert table.rows[1][4].startswith("inf")
+    assert table.rows[1][5].startswith("inf")
     assert [p.mae for p in leaderboard(run).places] == [0.0, pytest.approx(0.1)]
 
 
