@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from entbench.testing._causes import likely_cause
 from entbench.testing._laws import (
@@ -17,7 +16,7 @@ from entbench.testing._laws import (
     uniform,
 )
 from entbench.testing._results import CheckFailedError, NotApplicableError
-from entbench.testing._subject import FALSE_ALARM, MANY, REPEATS, SIGMA, Mean, N
+from entbench.testing._subject import MANY, REPEATS, SIGMA, Mean, N
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +34,6 @@ ALLOWED_INDEPENDENT = 0.22
 BROAD = 1.5
 _FEW = 100
 _RATIO = 0.8
-_SPREAD_FITS = 40
 
 
 def allowance(subject: Subject, dim: int) -> float:
@@ -177,31 +175,5 @@ def check_convergence(subject: Subject) -> str:
     if not many < _RATIO * few:
         raise CheckFailedError(
             finding, "a term in n is missing or double, or only a part of the samples is used"
-        )
-    return finding
-
-
-def check_numerical_error(subject: Subject) -> str:
-    """Compare the scatter over values of `random_state` with ``numerical_error_``."""
-    sample = gaussian(SIGMA).sample(13, 60, subject.largest_dim)
-    if not subject.is_random:
-        raise NotApplicableError("it takes no `random_state`")
-    fits = [subject.fit(sample, seed) for seed in range(_SPREAD_FITS)]
-    values = np.array([getattr(model, subject.cls.value_name) for model in fits])
-    errors = np.array([model.numerical_error_ for model in fits], dtype=np.float64)
-    if np.isnan(errors).all():
-        raise NotApplicableError("it states none")
-    if np.ptp(values) == 0.0:
-        raise NotApplicableError("the value does not depend on `random_state`")
-    with np.errstate(divide="ignore"):
-        ratio = math.sqrt(((values - values.mean()) ** 2 / errors**2).sum() / (_SPREAD_FITS - 1))
-    freedom = _SPREAD_FITS - 1
-    allowed = math.sqrt(2 * float(gammaincinv(freedom / 2, 1 - FALSE_ALARM)) / freedom)
-    finding = f"values scatter by {ratio:.2g} numerical errors (allowed {allowed:.2f})"
-    if not ratio <= allowed:
-        raise CheckFailedError(
-            finding,
-            "`numerical_error_` is too small: draws that are not independent, a missing term, or a "
-            "division by n in place of sqrt(n)",
         )
     return finding

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from entbench._validation import unknown_name
-from entbench.testing import _accuracy, _contract, _inputs, _invariance, _mistakes
+from entbench.testing import _accuracy, _contract, _errors, _inputs, _invariance, _mistakes
 from entbench.testing._results import CheckFailedError, CheckResult, NotApplicableError
 from entbench.testing._subject import FALSE_ALARM, REPEATS, N, Subject, one_line
 
@@ -61,7 +61,9 @@ _ALL = (
     _Check("symmetry", _accuracy.check_symmetry, ("truth-gaussian",)),
     _Check("bound-side", _accuracy.check_bound_side, _SCALE),
     _Check("convergence", _accuracy.check_convergence, ("truth-gaussian",)),
-    _Check("numerical-error", _accuracy.check_numerical_error, ("random-state",)),
+    _Check("numerical-error", _errors.check_numerical_error, ("random-state",)),
+    _Check("standard-error", _errors.check_standard_error, ("truth-gaussian",)),
+    _Check("coverage", _errors.check_coverage, ("truth-gaussian", "standard-error")),
 )
 CHECK_NAMES: tuple[str, ...] = tuple(check.name for check in _ALL)
 _BY_NAME = {check.name: check for check in _ALL}

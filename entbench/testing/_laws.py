@@ -162,6 +162,25 @@ def atoms(sigma: float) -> Law:
 
 
 @cache
+def lopsided(sigma: float) -> Law:
+    """S = -1 with probability 9/10, and 3."""
+    weights, places = np.array([0.9, 0.1]), np.array([-1.0, 3.0])
+
+    def surprise(t: Array) -> Array:
+        exponents = (
+            math.log(weight) - 0.5 * ((t - place) / sigma) ** 2
+            for weight, place in zip(weights, places, strict=True)
+        )
+        return np.asarray(0.5 * math.log(2 * math.pi * sigma**2) - np.logaddexp(*exponents))
+
+    def draw(rng: np.random.Generator, n: int, dim: int) -> Array:
+        return rng.choice(places, size=(n, dim), p=weights)
+
+    entropy = _entropy(surprise, -1 - 12 * sigma, 3 + 12 * sigma)
+    return _deterministic("two unequal atoms", sigma, draw, entropy, surprise)
+
+
+@cache
 def two_stage(sigma: float, inner: float = 0.5) -> Law:
     """X = -1 or 1, and S = X + N(0, inner^2): one input has many signals."""
 

@@ -273,6 +273,42 @@ class HonestPlugIn(EntropyEstimator):
         return float(terms.std() / math.sqrt(len(terms)))
 
 
+class _WithErrors(HonestNeighbours):
+    """Nearest neighbours, whose terms scatter by some more than the value does, with errors."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        super().fit(X)
+        n = len(np.asarray(X))
+        self.standard_error_ = 1.6 / math.sqrt(n)
+        self.interval_ = self.interval(self.entropy_, self.standard_error_)
+        return self
+
+    def interval(self, value: float, error: float) -> Any:
+        return value - 4 * error, value + 4 * error
+
+
+class SmallStandardError(_WithErrors):
+    def fit(self, X: Any, y: Any = None) -> Any:
+        super().fit(X)
+        self.standard_error_ /= math.sqrt(len(np.asarray(X)))
+        return self
+
+
+class IntervalOfNumericalError(_WithErrors):
+    def interval(self, value: float, error: float) -> Any:
+        return value - 1e-3, value + 1e-3
+
+
+class IntervalBesideTheTruth(_WithErrors):
+    def interval(self, value: float, error: float) -> Any:
+        return value + error, value + 4 * error
+
+
+class ShortInterval(_WithErrors):
+    def interval(self, value: float, error: float) -> Any:
+        return value - 0.8 * error, value + 0.8 * error
+
+
 class SmallNumericalError(HonestPlugIn):
     def stated(self, terms: Any) -> float:
         return float(terms.std() / len(terms))
