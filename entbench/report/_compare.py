@@ -15,6 +15,7 @@ from entbench._base import Reference
 from entbench._records import Record, Spec, SuiteRun
 from entbench.report._intervals import Limits
 from entbench.report._matching import added_parameters, differences, matched
+from entbench.report._statistics import holds_truth
 
 FAMILY = 0.05
 # A time counts as changed beyond this factor only: one machine's two runs differ by as much.
@@ -102,6 +103,8 @@ class Change:
         What the two standard errors stated come to, root mean square, in nats.
     allowance : float
         A change that is no larger is no change: `stated`, the error of the references, rounding.
+    held : ((int, int), (int, int))
+        In how many of the trials of each the interval held the truth, and how many state one.
     seconds : Difference or None
         Of the logarithms of the times of a fit.
     gained, mended : int
@@ -126,6 +129,7 @@ class Change:
     largest: float | None
     stated: float
     allowance: float
+    held: tuple[tuple[int, int], tuple[int, int]]
     seconds: Difference | None
     gained: int
     mended: int
@@ -289,12 +293,18 @@ def _change(ours: Trials, theirs: Trials, truth: Reference, other_truth: Referen
         largest=None if moved is None else float(moved.max()),
         stated=stated,
         allowance=stated + max(truth.error, other_truth.error) + _ROUNDING * size,
+        held=(_held(used[0], truth), _held(used[1], other_truth)),
         seconds=_seconds(*used, paired) if known else None,
         gained=gained,
         mended=mended,
         message=failed[0].message if gained else "",
         same=moved is not None and not moved.any(),
     )
+
+
+def _held(records: Sequence[Record], truth: Reference) -> tuple[int, int]:
+    held = [held for r in records if (held := holds_truth(r, truth)) is not None]
+    return sum(held), len(held)
 
 
 def _mean_square(records: Sequence[Record]) -> float:

@@ -16,7 +16,7 @@ from entbench.report._render import Printout, Table
 
 _MAX_ROWS, _MAX_NOTES = 60, 5
 _HEADERS = ("estimator", "n", "MAE of A", "of B", "B - A (95 %)", "time B/A (95 %)", "verdict")
-_ASIDE = ("largest change", "stated error", "trials")
+_ASIDE = ("largest change", "stated error", "trials", "held")
 _MARKS: dict[Verdict, str] = {"worse": "✗ worse", "better": "✓ better", "same": "", "unclear": ""}
 _TIME_MARKS: dict[Verdict, str] = {
     "worse": "slower",
@@ -73,7 +73,7 @@ def _tables(changes: Sequence[Change]) -> Iterator[Table]:
             [_cells(change) for change in here],
             f"{source.label}: errors in nats",
             gaps=False,
-            aside=3,
+            aside=len(_ASIDE),
             aside_title=f"{source.label}: changes of values from the same samples, in nats",
         )
         yield table if any(change.largest for change in here) else table.split()[0]
@@ -93,7 +93,14 @@ def _cells(change: Change) -> tuple[str, ...]:
         number(change.largest),
         number(change.stated) if change.stated else "-",
         f"{ours}" if ours == theirs else f"{ours}, {theirs}",
+        _held(change),
     )
+
+
+def _held(change: Change) -> str:
+    """Return in how many trials of A and of B intervals held the truth; "-" where there is none."""
+    parts = [f"{held}/{stated}" if stated else "-" for held, stated in change.held]
+    return parts[0] if parts[0] == parts[1] else ", ".join(parts)
 
 
 def _verdict(change: Change) -> str:
@@ -261,6 +268,10 @@ def _row_data(change: Change) -> dict[str, Any]:
         "seconds_ratio_high": None if slower is None else finite_or_none(_exp(slower)),
         "time_verdict": change.time_verdict,
         "largest_value_change": change.largest,
+        "held_a": change.held[0][0] if change.held[0][1] else None,
+        "intervals_a": change.held[0][1],
+        "held_b": change.held[1][0] if change.held[1][1] else None,
+        "intervals_b": change.held[1][1],
         "stated_error": change.stated,
         "allowance": change.allowance,
         "same_to_the_bit": change.same,

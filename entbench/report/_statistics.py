@@ -45,6 +45,8 @@ class Row:
         As the estimator states them, in nats; NaN where it states none.
     intervals : tuple of Interval or None
         As the estimator states them; None where it states none.
+    held : tuple of bool or None
+        Whether they hold the truth, see `holds_truth`.
     converged : bool array of shape (trials - failed,)
         False where the estimator says that it fell short.
     mean, bias, mae, rmse : float or None
@@ -55,8 +57,8 @@ class Row:
         `entbench.report._intervals`); None with fewer than two values.
     seconds : float or None
         Mean time of a fit.
-    reference, reference_error : float
-        The truth, and its error at the confidence that it has, in nats.
+    reference_error : float
+        Error of the reference, in nats, at the confidence that it has.
     reference_limit : float
         The same at the confidence of the checks: larger where sampling went into the reference.
     at_reference_floor : bool
@@ -72,6 +74,7 @@ class Row:
     numerical_errors: Floats
     standard_errors: Floats
     intervals: tuple[Interval | None, ...]
+    held: tuple[bool | None, ...]
     converged: NDArray[np.bool_]
     mean: float | None
     bias: float | None
@@ -81,23 +84,9 @@ class Row:
     rmse: float | None
     rmse_ci: Limits | None
     seconds: float | None
-    reference: float
     reference_error: float
     reference_limit: float
     at_reference_floor: bool
-
-    @property
-    def held(self) -> list[bool | None]:
-        """Whether each trial's interval held the truth, give or take the reference's error.
-
-        None for a trial without one. One that did not converge is a miss.
-        """
-        return [
-            None
-            if interval is None
-            else bool(well) and interval.holds(self.reference, self.reference_error)
-            for interval, well in zip(self.intervals, self.converged, strict=True)
-        ]
 
     @property
     def few_trials(self) -> bool:
@@ -140,6 +129,16 @@ def rows_of(run: SuiteRun) -> list[Row]:
         cell = record.cell
         groups.setdefault((cell.source, cell.estimator, cell.n), []).append(record)
     return [_row(cases[source], group) for (source, _, _), group in groups.items()]
+
+
+def holds_truth(record: Record, reference: Reference) -> bool | None:
+    """Tell whether a record's interval holds the truth, give or take the error of the reference.
+
+    One that did not converge does not. None where there is no interval.
+    """
+    if record.interval is None:
+        return None
+    return record.converged and record.interval.holds(reference.value, reference.error)
 
 
 def slope_of(rows: Sequence[Row]) -> Slope | None:
@@ -253,6 +252,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         numerical_errors=np.array([r.numerical_error for r in good], dtype=np.float64),
         standard_errors=np.array([r.standard_error for r in good], dtype=np.float64),
         intervals=tuple(record.interval for record in good),
+        held=tuple(holds_truth(record, case.reference) for record in good),
         converged=np.array([record.converged for record in good], dtype=bool),
         mean=float(values.mean()) if good else None,
         bias=float(errors.mean()) if good else None,
@@ -262,7 +262,6 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         rmse=float(np.sqrt(np.mean(errors**2))) if good else None,
         rmse_ci=rmse_interval(errors, floor),
         seconds=float(np.mean([record.seconds for record in good])) if good else None,
-        reference=case.reference.value,
         reference_error=floor,
         reference_limit=_limit(case.reference),
         at_reference_floor=mae is not None and mae <= floor,

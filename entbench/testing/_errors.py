@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from entbench.testing._subject import Subject
 
 _SPREAD_FITS = 40
-_SAMPLES, _N = 200, 200
+_SAMPLES, _N, _DIM = 200, 200, 1
 # An honest standard error may be off by so much, and intervals that hold as n grows by one point.
 _OFF, _POINT = 1.25, 0.01
 
@@ -78,12 +78,12 @@ def check_coverage(subject: Subject) -> str:
         stated = [interval for interval in intervals if interval is not None]
         if not stated:
             raise NotApplicableError("it states none")
-        truth = subject.truth(law, _dim(subject))
+        truth = subject.truth(law, _DIM)
         held = sum(interval.holds(truth) for interval in stated)
         confidence = min(interval.confidence for interval in stated)
         finding = (
             f"{law.name}: the interval held the truth in {held} of {len(stated)} samples, "
-            f"{100 * confidence:g} % stated, n = {_N}, d = {_dim(subject)}"
+            f"{100 * confidence:g} % stated, n = {_N}, d = {_DIM}"
         )
         if bdtr(held, len(stated), confidence - _POINT) < FALSE_ALARM:
             cause = _why_short(subject, fits, stated, truth, first=not told)
@@ -94,15 +94,10 @@ def check_coverage(subject: Subject) -> str:
 
 def _fits(subject: Subject, law: Law) -> list[Any]:
     """Return fits to independent samples; one fit only where it states neither."""
-    dim = _dim(subject)
-    first = subject.fit(law.sample(0, _N, dim), 0)
+    first = subject.fit(law.sample(0, _N, _DIM), 0)
     if first.standard_error_ is None and first.interval_ is None:
         return [first]
-    return [first, *(subject.fit(law.sample(i, _N, dim), i) for i in range(1, _SAMPLES))]
-
-
-def _dim(subject: Subject) -> int:
-    return 1 if subject.pairs else min(2, subject.largest_dim)
+    return [first, *(subject.fit(law.sample(i, _N, _DIM), i) for i in range(1, _SAMPLES))]
 
 
 def _values(subject: Subject, fits: list[Any]) -> NDArray[np.float64]:

@@ -7,9 +7,11 @@ channel; sigma = 0.1, and the truth is the source's exact reference.
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from entbench import _registry
+from entbench._base import Interval
 from entbench._records import Cell, Spec
 from entbench.runner._worker import Samples, draw
 
@@ -17,11 +19,14 @@ SIGMA = 0.1
 SIZES = [1000, 10_000]
 DIMENSIONS = [1, 5, 10]
 TRIALS = 5
+INTERVALS = 40
 NAMES = [
     name
     for name in _registry.estimators.names()
     if _registry.estimators.entry(name).provider == _registry.BUILT_IN
 ]
+# those that state an interval for the truth
+STATING = ["sp", "sp-jackknife", "sp-mi"]
 # one dimension is all they take
 ONE_DIMENSIONAL = ("spacing",)
 
@@ -65,6 +70,28 @@ class Memory(_OnExactSource):
 
     def peakmem_fit(self, name: str, n: int, d: int) -> None:
         self.estimator.fit(*self.samples)
+
+
+class Coverage(_OnExactSource):
+    """How often intervals hold the truth, and how wide they are, over fixed draws."""
+
+    params = (STATING, [300], [1, 5])
+
+    def track_coverage(self, name: str, n: int, d: int) -> float:
+        truth = self.source.reference().value
+        held = [interval.holds(truth) for interval in self.intervals()]
+        return sum(held) / INTERVALS
+
+    def track_median_width(self, name: str, n: int, d: int) -> float:
+        return median(interval.width for interval in self.intervals())
+
+    def intervals(self) -> list[Interval]:
+        fits = (self.estimator.fit(*self.draw(trial)) for trial in range(INTERVALS))
+        return [interval for fit in fits if (interval := Interval.of(fit.interval_)) is not None]
+
+
+Coverage.track_coverage.unit = "share"  # type: ignore[attr-defined]
+Coverage.track_median_width.unit = "nats"  # type: ignore[attr-defined]
 
 
 class Error(_OnExactSource):
