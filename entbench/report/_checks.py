@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec
 from entbench.report._capacity import capacities_of
 from entbench.report._integration import integration_errors
-from entbench.report._statistics import CHECK_CONFIDENCE, Row, mean_interval
+from entbench.report._intervals import CHECK_CONFIDENCE, mae_interval, mean_interval
+from entbench.report._statistics import Row
 from entbench.report._theorems import THEOREMS, bounds_for, scatter_of
 from entbench.report._worst_case import hard_pairs
 
@@ -137,9 +136,9 @@ def _of_theorems(what: str, *theorems: str) -> CheckKind:
 def _compare(row: Row, name: str, bound: float, facts: SourceFacts | None) -> Verdict | None:
     """Compare a row's statistic with a bound; None where its interval is not known."""
     theorem = THEOREMS[name]
-    values = -row.errors if theorem.statistic == "bias" else np.abs(row.errors)
+    of = mean_interval if theorem.statistic == "bias" else mae_interval
     slack = row.reference_limit + NUMERICAL_SLACK
-    interval = mean_interval(values, slack, CHECK_CONFIDENCE, scatter_of(row.n, facts))
+    interval = of(-row.errors, slack, CHECK_CONFIDENCE, scatter_of(row.n, facts))
     if interval is None:
         return None
     called = "h - E sp" if theorem.statistic == "bias" else "MAE"

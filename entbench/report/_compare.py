@@ -13,8 +13,8 @@ from scipy.special import stdtr, stdtrit
 
 from entbench._base import Reference
 from entbench._records import Record, Spec, SuiteRun
+from entbench.report._intervals import Limits
 from entbench.report._matching import added_parameters, differences, matched
-from entbench.report._statistics import Interval
 
 FAMILY = 0.05
 # A time counts as changed beyond this factor only: one machine's two runs differ by as much.
@@ -49,7 +49,7 @@ class Difference:
     skewness: float = 0.0
 
     @property
-    def interval(self) -> Interval | None:
+    def interval(self) -> Limits | None:
         """By Student's t; None with one value."""
         if self.error is None or self.freedom is None:
             return None

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from entbench import bounds
 from entbench._base import SourceFacts
 from entbench._records import Scalar, Spec
-from entbench.report._statistics import Interval, Row, Slope, half_width
+from entbench.report._intervals import Limits
+from entbench.report._statistics import Row, Slope, half_width, lack_of_fit
 from entbench.report._theorems import PLUG_INS
 
 _LOG_2 = math.log(2.0)
+_TWO_SIDED = 1.96  # the normal quantile of 95 %
 _Censored = Literal["", "<=", ">"]
 Setting = tuple[str, tuple[tuple[str, Scalar], ...]]
 
@@ -59,7 +61,7 @@ class Needed:
         return math.exp(self.log_n)
 
     @property
-    def interval(self) -> Interval | None:
+    def interval(self) -> Limits | None:
         """95 % confidence interval of `n`, from 0 or to inf at worst; None where censored."""
         return None if self.censored else (math.exp(self.log_low), math.exp(self.log_high))
 
@@ -108,7 +110,8 @@ def exponents(needed: Sequence[Needed]) -> dict[tuple[str, Setting], Slope]:
     Least squares over the dimensions where n is not censored, at least two. The limits of the
     points are carried over to the slope as independent ones are (Zou and Donner's MOVER; recalled,
     not checked), and held the true slope in 99 to 99.9 % of 1000 simulated runs of 5 trials. They
-    say how well the slope of this line is known, not whether the points lie on a line.
+    say how well the slope of this line is known; whether the points lie on a line is
+    `Slope.is_line`, for which the longer arm of each limit stands for 1.96 standard errors.
     """
     groups: dict[tuple[str, Setting], list[Needed]] = {}
     for each in needed:
@@ -127,13 +130,18 @@ def _exponent(group: Sequence[Needed]) -> Slope:
     log_n = np.array([each.log_n for each in group])
     down = log_n - [each.log_low for each in group]
     up = np.array([each.log_high for each in group]) - log_n
+    known = np.isfinite(down) & np.isfinite(up)
+    errors = np.maximum(down, up)[known] / _TWO_SIDED
+    infinite = np.full(len(errors), np.inf)
+    misfit = lack_of_fit(centred[known], log_n[known], errors, infinite)
+    residual = float(np.abs(log_n - log_n.mean() - _LOG_2 * (weights @ log_n) * centred).max())
     used = weights != 0.0  # 0 times inf: an open limit at the mean dimension says nothing
     weights, log_n, down, up = weights[used], log_n[used], down[used], up[used]
     slope = float(weights @ log_n)
     rising = weights > 0.0
     below = float(np.linalg.norm(weights * np.where(rising, down, up)))
     above = float(np.linalg.norm(weights * np.where(rising, up, down)))
-    return Slope(slope, (slope - below, slope + above))
+    return Slope(slope, (slope - below, slope + above), misfit, residual)
 
 
 def _needed(curve: Sequence[Row], facts: SourceFacts, error: float) -> Needed:
@@ -158,7 +166,7 @@ def _reached(curve: Sequence[Row], error: float) -> tuple[float, _Censored]:
     return _crossing(sizes, errors, last_above, error), ""
 
 
-def _limits(curve: Sequence[Row], error: float) -> Interval:
+def _limits(curve: Sequence[Row], error: float) -> Limits:
     """Return where the curve's lower limits first fall to the error, and its upper ones for good.
 
     At the true n the true curve is at the error, so each side is wrong only where a one-sided

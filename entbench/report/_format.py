@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 
-from entbench.report._statistics import Interval
+from entbench.report._intervals import FEWEST, Limits
+
+NO_LINE = "not a line"
+INTERVALS = "± is the longer arm of a 95 % confidence interval"
+FEW = "?"  # stands after an interval of few trials
+FEW_LEGEND = f"; {FEW}: fewer than {FEWEST} trials, too few where errors are skewed"
 
 
-def with_error(value: float | None, interval: Interval | None) -> str:
-    """Return ``value ± half width``, both to two digits of the half width."""
+def with_error(value: float | None, interval: Limits | None, few: bool = False) -> str:
+    """Return ``value ± longer arm`` of the interval, both to two digits of the arm.
+
+    `few` marks an interval of fewer trials than one for skewed errors takes.
+    """
     if value is None:
         return "-"
     if interval is None:
         return number(value)
-    # an interval cut off at 0 keeps its upper half
-    half = interval[1] - value
+    return _between(value, *interval) + (FEW if few else "")
+
+
+def _between(value: float, low: float, high: float) -> str:
+    half = max(high - value, value - low)
     if half <= 0.0:
         return number(value)
     decimals = 1 - math.floor(math.log10(half))

@@ -11,7 +11,8 @@ import numpy as np
 from entbench import bounds
 from entbench._base import SourceFacts
 from entbench._records import Spec
-from entbench.report._statistics import Row, mean_interval
+from entbench.report._intervals import mean_square_interval
+from entbench.report._statistics import Row
 
 _MONTE_CARLO, _FINE = "sp-monte-carlo", "sp"
 
@@ -52,8 +53,8 @@ def integration_errors(
             continue
         if row.failed or beside.failed:
             continue
-        squares = (row.errors - beside.errors) ** 2
-        interval = mean_interval(squares, confidence=confidence)
+        difference = row.errors - beside.errors
+        interval = mean_square_interval(difference, confidence)
         if interval is None:
             continue
         own = float(np.mean(np.nan_to_num(beside.numerical_errors) ** 2))
@@ -61,7 +62,7 @@ def integration_errors(
         yield IntegrationError(
             row,
             draws,
-            float(squares.mean()) - own,
+            float(np.mean(difference**2)) - own,
             interval[0] - own,
             interval[1] - own,
             _bounds(row.n, draws, known),

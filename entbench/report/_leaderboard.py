@@ -20,6 +20,7 @@ from entbench.report._fields import (
     groups_of,
     roles_of,
 )
+from entbench.report._intervals import Limits
 from entbench.report._pareto import FrontMember, fronts_of
 from entbench.report._ranks import (
     Floats,
@@ -29,7 +30,6 @@ from entbench.report._ranks import (
     ranks_of,
     spread_of,
 )
-from entbench.report._statistics import Interval
 
 RankInterval = tuple[int, int]
 
@@ -146,9 +146,9 @@ class Standing:
     rank: int | None
     rank_ci: RankInterval | None
     ratio: float
-    ratio_ci: Interval | None
+    ratio_ci: Limits | None
     mean_rank: float | None
-    mean_rank_ci: Interval | None
+    mean_rank_ci: Limits | None
     worst: float
     worst_source: str
     wins: int
@@ -241,6 +241,27 @@ def leaderboard(run: SuiteRun, seconds: float | None = None) -> Leaderboard:
         unknown=tuple(unknown),
         trials=min((field.trials for field in every), default=0),
     )
+
+
+def best_of(run: SuiteRun) -> Iterator[tuple[Place, list[str]]]:
+    """Yield the estimate with the least error on each source at its largest n, and its equals.
+
+    The equals are those whose true rank may be 1, by the intervals of the leaderboard. A source on
+    which fewer than two estimates have all of two or more trials is left out.
+    """
+    roles, _ = roles_of(run)
+    estimates = [label for label, role in roles.items() if role == ESTIMATE]
+    largest: dict[Spec, int] = {}
+    for record in run.records:
+        cell = record.cell
+        if cell.estimator.label in estimates:
+            largest[cell.source] = max(cell.n, largest.get(cell.source, 0))
+    chosen = {key: here for key, here in groups_of(run).items() if largest.get(key[0]) == key[1]}
+    for field in fields_of(run, chosen):
+        places = list(_places(_scores(field.only(estimates)), field.n))
+        if len(places) > 1 and field.trials > 1:
+            first, *others = places
+            yield first, [each.label for each in others if each.rank_ci and each.rank_ci[0] == 1]
 
 
 def _scores(field: Field) -> Scores:

@@ -9,11 +9,11 @@ from typing import Any
 from entbench._records import Spec
 from entbench.report._equal_time import QUICKER
 from entbench.report._format import finite_or_none, number
+from entbench.report._intervals import Limits
 from entbench.report._leaderboard import Leaderboard, Place, Standing
 from entbench.report._pareto import FrontMember
 from entbench.report._ranks import CONFIDENCE, RESAMPLES
 from entbench.report._render import Printout, Table
-from entbench.report._statistics import Interval
 
 _MAX_NOTES = 5
 _ASIDE = ("wins", "worst", "worst at")
@@ -228,7 +228,7 @@ def _rank(rank: int | None, interval: tuple[int, int] | None, among: int = 0) ->
     return text if interval is None else f"{text} [{interval[0]}, {interval[1]}]"
 
 
-def _with_limits(value: float | None, interval: Interval | None) -> str:
+def _with_limits(value: float | None, interval: Limits | None) -> str:
     if value is None or interval is None:
         return number(value)
     return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"

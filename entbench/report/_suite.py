@@ -10,11 +10,19 @@ from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
 from entbench._text import bound_text, value_text
 from entbench.report._checks import CHECKS, Check, Status, run_check
-from entbench.report._format import finite_or_none, number, with_error
+from entbench.report._format import (
+    FEW_LEGEND,
+    INTERVALS,
+    NO_LINE,
+    finite_or_none,
+    number,
+    with_error,
+)
+from entbench.report._intervals import FEWEST, Limits
 from entbench.report._rates import RECALLED, Rate, rate_of
 from entbench.report._render import Printout, Table
 from entbench.report._requests import check_requests
-from entbench.report._statistics import Interval, Row, Slope, rows_of, slope_of
+from entbench.report._statistics import Row, Slope, rows_of, slope_of
 from entbench.report._tables import TABLES, Section
 from entbench.report._theorems import STANDARD, THEOREMS, RowBounds, bounds_for
 
@@ -159,8 +167,10 @@ def suite_data(summary: Summary) -> dict[str, Any]:
         "rows": [_row_data(summary, i) for i in range(len(summary.rows))],
         "slopes": {
             name: {
-                "slope": slope.slope,
-                "ci": list(slope.ci),
+                "slope": slope.slope if slope.is_line else None,
+                "ci": list(slope.ci) if slope.is_line else None,
+                "line": slope.is_line,
+                "lack_of_fit": slope.lack_of_fit,
                 "theory": asdict(summary.rates[name]) if name in summary.rates else None,
             }
             for name, slope in summary.slopes.items()
@@ -206,6 +216,7 @@ def _row_data(summary: Summary, i: int) -> dict[str, Any]:
         "mae": row.mae,
         "mae_ci": _list(row.mae_ci),
         "rmse": row.rmse,
+        "rmse_ci": _list(row.rmse_ci),
         "seconds": row.seconds,
         "at_reference_floor": row.at_reference_floor,
         "bounds": bounds,
@@ -256,14 +267,15 @@ def _case_table(summary: Summary, case: Case) -> Table:
 
 
 def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, ...]:
-    mae = "at reference floor" if row.at_reference_floor else with_error(row.mae, row.mae_ci)
+    few = row.few_trials
+    mae = "at reference floor" if row.at_reference_floor else with_error(row.mae, row.mae_ci, few)
     estimator = row.estimator.label
     if row.failed:
         estimator += f" ✗ {row.failed}/{row.trials}"
     return (
         estimator,
         f"{row.n}",
-        with_error(row.bias, row.bias_ci),
+        with_error(row.bias, row.bias_ci, few),
         mae,
         _rmse(row),
         number(row.seconds),
@@ -274,7 +286,7 @@ def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, .
 def _rmse(row: Row) -> str:
     if row.at_reference_floor and row.rmse is not None and row.rmse <= row.reference_error:
         return f"≤ {bound_text(row.reference_error)}"
-    return number(row.rmse)
+    return with_error(row.rmse, row.rmse_ci, row.few_trials)
 
 
 def _bound(theory: RowBounds, name: str) -> str:
@@ -296,7 +308,7 @@ def _heading(run: SuiteRun) -> str:
     trials = run.params["trials"]
     return (
         f"{run.suite}: {trials} trial{'s' if trials > 1 else ''}, seed {run.info.seed}; "
-        "errors in nats, ± is half a 95 % confidence interval"
+        f"errors in nats, {INTERVALS}{FEW_LEGEND if trials < FEWEST else ''}"
     )
 
 
@@ -304,8 +316,7 @@ def _slope_table(summary: Summary) -> Table:
     rows = [
         (
             name,
-            f"{slope.slope:+.2f}",
-            f"[{slope.ci[0]:+.2f}, {slope.ci[1]:+.2f}]",
+            *_slope_cells(slope),
             str(summary.rates.get(name, "")),
         )
         for name, slope in summary.slopes.items()
@@ -321,6 +332,12 @@ def _slope_table(summary: Summary) -> Table:
         aside_title=f"slope in theory, as n grows{legend}",
     )
     return table if summary.rates else table.split()[0]
+
+
+def _slope_cells(slope: Slope) -> tuple[str, str]:
+    if not slope.is_line:
+        return NO_LINE, ""
+    return f"{slope.slope:+.2f}", f"[{slope.ci[0]:+.2f}, {slope.ci[1]:+.2f}]"
 
 
 def _failure_notes(run: SuiteRun) -> list[str]:
@@ -344,5 +361,5 @@ def _check_notes(summary: Summary) -> list[str]:
     return [f"{_MARKS[check.status]} {check.name}: {check.detail}" for check in summary.checks]
 
 
-def _list(interval: Interval | None) -> list[float] | None:
+def _list(interval: Limits | None) -> list[float] | None:
     return list(interval) if interval else None

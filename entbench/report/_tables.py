@@ -10,12 +10,13 @@ from typing import Any
 from entbench._records import Spec, SuiteRun
 from entbench.report._capacity import Capacities, capacities_of
 from entbench.report._complexity import Needed, exponents, samples_needed, setting_labels
-from entbench.report._format import finite_or_none, number, with_error
+from entbench.report._format import NO_LINE, finite_or_none, number, with_error
 from entbench.report._integration import IntegrationError, integration_errors
+from entbench.report._intervals import Limits
 from entbench.report._leaderboard import leaderboard
 from entbench.report._leaderboard_tables import leaderboard_records, leaderboard_tables
 from entbench.report._render import Table
-from entbench.report._statistics import Interval, Row, Slope
+from entbench.report._statistics import Row, Slope
 from entbench.report._worst_case import UPPER, WorstCase, worst_cases
 
 _CONFIDENCE = 0.95
@@ -83,7 +84,7 @@ def _worst_cells(each: WorstCase, run: SuiteRun) -> tuple[str, ...]:
         f"{each.dim}",
         f"{each.sigma:g}",
         f"{each.row.n}",
-        with_error(each.row.mae, each.row.mae_ci),
+        with_error(each.row.mae, each.row.mae_ci, each.row.few_trials),
         "vacuous" if each.minimax <= 0.0 else number(each.minimax),
         _short(each.row.source, run),
         *upper,
@@ -119,8 +120,9 @@ def _samples_for_error(rows: Sequence[Row], run: SuiteRun) -> Section:
         lines += [(estimator, source, *_needed_cells(each)) for each in ordered]
         slope = slopes.get((estimator, setting))
         if slope is not None:
-            bits = f"{number(slope.slope)} bits per d"
-            lines.append((estimator, source, "", bits, _limits(slope.ci), "", ""))
+            bits = f"{number(slope.slope)} bits per d" if slope.is_line else NO_LINE
+            limits = _limits(slope.ci) if slope.is_line else ""
+            lines.append((estimator, source, "", bits, limits, "", ""))
     table = Table(
         ("estimator", "source", "d", "n", "95 % CI", "Thm 6: n >", "Thm 3: order"),
         lines,
@@ -147,13 +149,14 @@ def _exponent_record(estimator: str, source: str, slope: Slope) -> dict[str, Any
     return {
         "estimator": estimator,
         "source": source,
-        "bits": slope.slope,
-        "bits_ci_low": finite_or_none(slope.ci[0]),
-        "bits_ci_high": finite_or_none(slope.ci[1]),
+        "bits": slope.slope if slope.is_line else None,
+        "bits_ci_low": finite_or_none(slope.ci[0]) if slope.is_line else None,
+        "bits_ci_high": finite_or_none(slope.ci[1]) if slope.is_line else None,
+        "line": slope.is_line,
     }
 
 
-def _limits(interval: Interval | None) -> str:
+def _limits(interval: Limits | None) -> str:
     return "" if interval is None else f"[{number(interval[0])}, {number(interval[1])}]"
 
 
@@ -213,7 +216,7 @@ def _integration_cells(each: IntegrationError) -> tuple[str, ...]:
         each.row.estimator.label,
         f"{each.row.n}",
         f"{each.draws}",
-        with_error(each.mse, (each.low, each.high)),
+        with_error(each.mse, (each.low, each.high), each.row.few_trials),
         *(number(each.bounds[name]) if name in each.bounds else "" for name in _INTEGRATION),
     )
 

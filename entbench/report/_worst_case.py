@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from entbench import bounds
 from entbench._base import SourceFacts
 from entbench._records import Spec
-from entbench.report._statistics import Row, mean_interval
+from entbench.report._intervals import mae_interval
+from entbench.report._statistics import Row
 from entbench.report._theorems import PLUG_INS
 
 # in the order of the table: proved ones first
@@ -85,7 +84,7 @@ def worst_cases(
 
 
 def _upper_limit(row: Row, confidence: float) -> float | None:
-    interval = mean_interval(np.abs(row.errors), row.reference_limit, confidence)
+    interval = mae_interval(row.errors, row.reference_limit, confidence)
     return None if interval is None else interval[1]
 
 

