@@ -25,7 +25,7 @@ from entbench.networks.experiments.single_neuron import SingleNeuron
 from entbench.report import suite_printout, summarise
 from entbench.report.figures import FIGURES
 from entbench.report.html import _pictures, html_report, report_name, write_report
-from entbench.report.html._best import best_of
+from entbench.report.html._best import best_sentences
 from entbench.report.html._svg import drawing_of
 
 RunOf = Callable[..., SuiteRun]
@@ -434,13 +434,13 @@ def test_best_estimator_is_named_where_it_can_be_told(
     alike = run_of({10: [0.1] * 20, 50: list(0.1 + noise[::-1])}, "kde")
     bad = run_of({10: [0.2] * 20, 50: list(0.3 + noise)}, "kl")
     bound = run_of({10: [0.0] * 20, 50: [0.0] * 20}, "kt-upper")
-    ((source, sentence),) = best_of(summarise(together(good, alike, bad, bound)))
+    ((source, sentence),) = best_sentences(summarise(together(good, alike, bad, bound)))
     assert source.name == "made-up"
     best, other = ("sp", "kde") if "50, sp has" in sentence else ("kde", "sp")
     start = f"at n = 50, {best} has the least mean absolute error, 0.1"
     assert sentence.startswith(start)
     assert sentence.endswith(f" nats; {other} cannot be told from it.")
-    ((_, sentence),) = best_of(summarise(together(good, bad)))
+    ((_, sentence),) = best_sentences(summarise(together(good, bad)))
     assert sentence.endswith("nats.")
 
 
@@ -448,10 +448,10 @@ def test_no_best_estimator_from_one_trial_or_one_estimator(
     run_of: RunOf, together: Callable[..., SuiteRun]
 ) -> None:
     once = together(run_of({50: [0.1]}, "sp"), run_of({50: [0.9]}, "kl"))
-    assert not list(best_of(summarise(once)))
-    assert not list(best_of(summarise(run_of({50: [0.1, 0.2, 0.3]}, "sp"))))
+    assert not list(best_sentences(summarise(once)))
+    assert not list(best_sentences(summarise(run_of({50: [0.1, 0.2, 0.3]}, "sp"))))
     failed = together(run_of({50: [0.1, 0.1]}, "sp"), run_of({50: [0.9, None]}, "kl"))
-    assert not list(best_of(summarise(failed)))
+    assert not list(best_sentences(summarise(failed)))
 
 
 def test_only_the_first_panels_of_many_are_drawn(

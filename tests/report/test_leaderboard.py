@@ -25,7 +25,7 @@ from entbench.cli._leaderboard import leaderboard as command
 from entbench.report import Screen, render, suite_printout, summarise
 from entbench.report._equal_time import curves_of, usual_seconds
 from entbench.report._fields import fields_of, groups_of
-from entbench.report._leaderboard import Leaderboard, Place, Standing, leaderboard
+from entbench.report._leaderboard import Leaderboard, Place, Standing, best_of, leaderboard
 from entbench.report._leaderboard_tables import leaderboard_printout
 from entbench.report._pareto import on_front
 from entbench.report._ranks import (
@@ -550,3 +550,20 @@ def test_width(run_of: RunOf, together: Together) -> None:
     assert max(map(cell_len, tables)) <= 100
     places: list[Place] = [p for p in board.places if p.n == 1000]
     assert len(places) == 33
+
+
+def test_the_page_names_the_best_as_the_leaderboard_ranks(
+    run_of: RunOf, together: Callable[..., SuiteRun]
+) -> None:
+    """Over 20 made-up runs: the first place, and all others whose rank may be 1."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scales = rng.choice([1.0, 1.1, 2.0, 8.0], size=3)
+        laws = zip(("sp", "kl", "kde"), scales, strict=True)
+        run = together(
+            *(run_of({10: [9.0] * 6, 50: list(s * rng.chisquare(1, 6))}, name) for name, s in laws)
+        )
+        ((best, equals),) = best_of(run)
+        places = [place for place in leaderboard(run).places if place.n == 50]
+        assert best == places[0]
+        assert equals == [place.label for place in places[1:] if place.rank_ci[0] == 1]

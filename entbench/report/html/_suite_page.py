@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from entbench._records import Record, Spec, SuiteRun
 from entbench._text import bound_text, difference_text, value_text
+from entbench.report._format import FEW_LEGEND, INTERVALS
 from entbench.report._render import Table
 from entbench.report._suite import (
     Summary,
@@ -25,7 +26,7 @@ from entbench.report.html._about import (
     outcome_facts,
     trouble_block,
 )
-from entbench.report.html._best import best_of
+from entbench.report.html._best import best_sentences
 from entbench.report.html._page import Block, Fact, Grid, Page, Words
 from entbench.report.html._pictures import suite_pictures
 
@@ -120,12 +121,12 @@ def _violated(summary: Summary) -> Iterator[str]:
 
 
 def _best(summary: Summary, names: dict[Spec, str]) -> list[Grid | Words]:
-    found = list(best_of(summary))
+    found = list(best_sentences(summary))
     if not found:
         return [Words(["No estimator is called the best: that takes two of them, and two trials."])]
     how = (
-        "Told apart by paired differences over the trials: 95 % intervals, for all comparisons at "
-        "a source together."
+        "Compared as in the leaderboard: an estimator is told from the best where the 95 % "
+        "interval of its rank, from runs resampled by trial, begins above 1."
     )
     if len(summary.run.cases) == 1:
         sentence = found[0][1]
@@ -164,7 +165,8 @@ def _errors(summary: Summary, names: dict[Spec, str]) -> Grid:
     legends = "; ".join(
         f"“{THEOREMS[name].header}” is {THEOREMS[name].legend}" for name in theorems
     )
-    remark = "± is half a 95 % confidence interval." + (f" Theory: {legends}." if legends else "")
+    few = FEW_LEGEND if any(row.few_trials for row in summary.rows) else ""
+    remark = f"{INTERVALS}{few}." + (f" Theory: {legends}." if legends else "")
     if not several:
         return Grid("errors-table", _case_title(cases[0]), headers, rows, 1, remark)
     same = {case.source.name for case in cases}
