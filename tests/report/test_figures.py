@@ -23,6 +23,7 @@ from entbench.report.figures import FIGURES
 from entbench.report.figures._style import (
     STYLES,
     draw_with_band,
+    dress_log_log,
     panels_for,
     style_of,
     wrapped,
@@ -277,18 +278,34 @@ def test_lines_can_be_told_apart() -> None:
     assert styles[: len(STYLES)] == STYLES
 
 
-def test_bands_end_where_there_is_paper() -> None:
-    """At 0 and inf a decade from the line; a single point has a bar, none without intervals."""
+def test_bands_are_drawn_as_they_are_and_cut_at_the_frame() -> None:
+    """Ends at 0 and inf are beyond every frame; a point alone has a bar, none without intervals."""
     _, grid = panels_for(3)
-    draw_with_band(grid.flat[0], [1, 2], [5.0, 7.0], [(0.0, 6.0), (3.0, math.inf)], "a", 0)
-    (band,) = grid.flat[0].collections
+    axes = grid.flat[0]
+    draw_with_band(axes, [1, 2], [5.0, 7.0], [(0.0, 6.0), (3.0, math.inf)], "a", 0)
+    dress_log_log(axes, "a")
+    (band,) = axes.collections
     corners = {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
-    assert corners == {(1, 0.5), (1, 6), (2, 3), (2, 70)}
-    draw_with_band(grid.flat[1], [1], [5.0], [(4.0, 6.0)], "a", 0)
-    (bar,) = grid.flat[1].collections
+    assert corners == {(1, 1e-30), (1, 6), (2, 3), (2, 1e30)}
+    low, high = axes.get_ylim()
+    # half a decade from the lines, and a margin: more of a band is not shown
+    assert low == pytest.approx(5.0 / math.sqrt(10.0) / 1.15)
+    assert high == pytest.approx(7.0 * math.sqrt(10.0) * 1.15)
+    axes = grid.flat[1]
+    draw_with_band(axes, [1], [5.0], [(4.0, 6.0)], "a", 0)
+    dress_log_log(axes, "a")
+    (bar,) = axes.collections
     assert bar.get_paths()[0].vertices.tolist() == [[1.0, 4.0], [1.0, 6.0]]
+    assert axes.get_ylim() == pytest.approx((4.0 / 1.15, 6.0 * 1.15))
     draw_with_band(grid.flat[2], [1, 2], [5.0, 7.0], [None, (3.0, 8.0)], "a", 0)
     assert not grid.flat[2].collections
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_legend_says_what_bands_are(summaries: dict[str, Summary], name: str) -> None:
+    title = drawn(summaries, name)[1].legends[0].get_title().get_text().replace("\n", " ")
+    assert "95 % intervals of the" in title
+    assert "from 3 trials, fewer than 5: too few where errors are skewed; cut at" in title
 
 
 def test_panels_that_are_not_needed_are_off() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from entbench.report._theorems import THEOREMS
 from entbench.report.figures._style import (
     add_legend,
+    bands_legend,
     draw_bound,
     draw_with_band,
     dress_log_log,
@@ -36,7 +37,8 @@ _DASHES = {
 def error_vs_n(summary: Summary) -> Figure:
     """Draw mean absolute error against n, log-log: a line per estimator, bounds dashed.
 
-    Bands are 95 % confidence intervals. One panel for each setting of the source; in one where
+    Bands are 95 % confidence intervals of the mean absolute error over the trials, cut at the
+    frame. One panel for each setting of the source; in one where
     some error is below that of the truth, a line shows the latter.
     """
     cases = summary.run.cases
@@ -65,7 +67,7 @@ def error_vs_n(summary: Summary) -> Figure:
         axes.set_ylabel("mean absolute error (nats)")
     for axes in lowest(grid, len(cases)):
         axes.set_xlabel("samples n")
-    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    add_legend(figure, grid, bands_legend("mean absolute error", summary.run.params["trials"]))
     return figure
 
 

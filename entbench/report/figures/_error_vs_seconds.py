@@ -11,6 +11,8 @@ from entbench.report._pareto import on_front
 from entbench.report.figures._style import (
     GREY,
     add_legend,
+    bands_legend,
+    draw_intervals,
     draw_with_band,
     dress_log,
     lowest,
@@ -34,8 +36,9 @@ def error_vs_seconds(summary: Summary) -> Figure:
     """Draw mean absolute error against the mean time of a fit, log-log: a line per estimator.
 
     One panel for each setting of the source; a point for each n, with a bar that is the 95 %
-    confidence interval of the error. The dashed steps are the front of the estimates whose
-    trials all have a value: none as quick is better. Bounds are drawn and marked, and never on it.
+    confidence interval of the error over the trials, cut at the frame. The dashed steps are the
+    front of the estimates whose trials all have a value: none as quick is better. Bounds are drawn
+    and marked, and never on it.
     """
     cases = summary.run.cases
     roles, _ = roles_of(summary.run)
@@ -55,7 +58,9 @@ def error_vs_seconds(summary: Summary) -> Figure:
         axes.set_ylabel("mean absolute error (nats)")
     for axes in lowest(grid, len(cases)):
         axes.set_xlabel("seconds of a fit")
-    add_legend(figure, grid, f"95 % bars, {summary.run.params['trials']} trials")
+    add_legend(
+        figure, grid, bands_legend("mean absolute error", summary.run.params["trials"], "bars")
+    )
     return figure
 
 
@@ -64,11 +69,11 @@ def _draw_points(axes: Axes, rows: Sequence[Row], label: str, position: int) -> 
     seconds = [row.seconds for row in rows if row.seconds]
     errors = [row.mae for row in rows if row.mae]
     draw_with_band(axes, seconds, errors, [None] * len(rows), label, position)
-    ends = [(x, y, row.mae_ci) for x, y, row in zip(seconds, errors, rows, strict=True)]
-    known = [(x, max(ci[0], 0.1 * y), ci[1]) for x, y, ci in ends if ci is not None]
+    ends = [(x, row.mae_ci) for x, row in zip(seconds, rows, strict=True)]
+    known = [(x, ci) for x, ci in ends if ci is not None]
     if known:
-        color, _ = style_of(position)
-        axes.vlines(*zip(*known, strict=True), color=color, alpha=0.4, linewidth=2)
+        places, intervals = zip(*known, strict=True)
+        draw_intervals(axes, places, intervals, style_of(position)[0])
 
 
 def _draw_front(axes: Axes, rows: Sequence[Row]) -> None:

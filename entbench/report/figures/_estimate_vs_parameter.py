@@ -10,7 +10,14 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from entbench.report._capacity import upper_bounds
-from entbench.report.figures._style import GREY, add_legend, panels_for, style_of, wrapped
+from entbench.report.figures._style import (
+    GREY,
+    add_legend,
+    bands_legend,
+    panels_for,
+    style_of,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +33,10 @@ _CAPACITIES = {"peak-limited": (0, (3, 2)), "power-limited": (0, (1, 1.5))}
 def estimate_vs_parameter(summary: Summary) -> Figure:
     """Draw mean estimates and the truth against the parameter that the run sweeps.
 
-    At the largest n, with 95 % bands; a panel for each source that is swept, and for each setting
-    of its other parameters. The parameter is that of the source with the most values. Where the
-    truth is I(S;S+Z), the capacities of the channel stand beside it.
+    At the largest n; bands are 95 % confidence intervals of the mean over the trials. A panel for
+    each source that is swept, and for each setting of its other parameters. The parameter is that
+    of the source with the most values. Where the truth is I(S;S+Z), the capacities of the channel
+    stand beside it.
     """
     panels = _panels(summary.run.cases)
     figure, grid = panels_for(len(panels))
@@ -43,7 +51,8 @@ def estimate_vs_parameter(summary: Summary) -> Figure:
         _draw_truth(axes, cases, at)
         _dress_sweep(axes, title, swept, list(at.values()))
         axes.set_ylabel(f"{cases[0].reference.quantity} (nats)")
-    add_legend(figure, grid, f"n = {largest}, 95 % bands,\n{summary.run.params['trials']} trials")
+    words = bands_legend("mean estimate", summary.run.params["trials"])
+    add_legend(figure, grid, f"n = {largest}; {words}")
     return figure
 
 

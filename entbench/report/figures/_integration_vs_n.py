@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from entbench.report._integration import IntegrationError, integration_errors
 from entbench.report.figures._style import (
     add_legend,
+    bands_legend,
     draw_bound,
     draw_with_band,
     dress_log_log,
@@ -25,7 +26,8 @@ _DASHES = {"d/(n n_MC)": (0, (6, 2)), "(20)": (0, (3, 2)), "(21)": (0, (1, 1.5))
 def integration_vs_n(summary: Summary) -> Figure:
     """Draw the mean squared error of the integration alone against the draws n n_MC.
 
-    One panel for each setting of the source; a line for each n_MC, and the three bounds.
+    One panel for each setting of the source; a line for each n_MC, and the three bounds. Bands are
+    95 % confidence intervals of the mean over the trials, cut at the frame.
     """
     cases = summary.run.cases
     facts = {case.source: case.facts for case in cases}
@@ -52,7 +54,7 @@ def integration_vs_n(summary: Summary) -> Figure:
         axes.set_ylabel("squared error of the integral (nats²)")
     for axes in lowest(grid, len(cases)):
         axes.set_xlabel("draws n n_MC")
-    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    add_legend(figure, grid, bands_legend("mean squared error", summary.run.params["trials"]))
     return figure
 
 

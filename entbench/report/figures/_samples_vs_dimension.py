@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import MaxNLocator
 
 from entbench.report._complexity import Needed, Setting, exponents, samples_needed, setting_labels
+from entbench.report._format import NO_LINE
 from entbench.report._tables import error_asked
 from entbench.report.figures._style import (
     add_legend,
+    bands_legend,
     draw_bound,
     draw_with_band,
     dress_log,
@@ -33,6 +35,7 @@ def samples_vs_dimension(summary: Summary) -> Figure:
     One panel for each source; a line goes through what was measured, beside its slope in bits per
     dimension, and an arrow says that the n of the run did not do. Beside it Theorem 6 (below it the
     plug-in's bias is larger than the error) and the order of Theorem 3, without its constant.
+    Bands are 95 % confidence intervals of the samples, cut at the frame.
     """
     error = error_asked(summary.run)
     facts = {case.source: case.facts for case in summary.run.cases}
@@ -57,7 +60,7 @@ def samples_vs_dimension(summary: Summary) -> Figure:
         axes.set_ylabel(f"samples for an error of {error:g} nats")
     for axes in lowest(grid, len(settings)):
         axes.set_xlabel("dimension d")
-    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    add_legend(figure, grid, bands_legend("samples", summary.run.params["trials"]))
     return figure
 
 
@@ -80,7 +83,7 @@ def _draw(axes: Axes, found: list[Needed], slope: Slope | None, position: int) -
         )
     if slope is not None:
         axes.annotate(
-            f"{slope.slope:.2f} bits",
+            f"{slope.slope:.2f} bits" if slope.is_line else NO_LINE,
             (known[-1].dim, known[-1].n),
             xytext=(6, -3),
             textcoords="offset points",

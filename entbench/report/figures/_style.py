@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
+from entbench.report._intervals import FEWEST
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -36,6 +38,10 @@ STYLES = [
     ("#999933", "h"),
 ]
 GREY = "#555555"
+# what stands for 0 and infinity on a logarithmic axis, beyond every frame
+_LEAST, _MOST = 1e-30, 1e30
+# the frame around the lines, as factors: the most that is shown of bands beyond, and the margin
+_BEYOND, _MARGIN = math.sqrt(10.0), 1.15
 _PANEL_INCHES = 4.6
 _TITLE_LETTERS = 54
 _LEGEND_INCHES = 2.9
@@ -75,10 +81,10 @@ def draw_with_band(
     label: str,
     position: int,
 ) -> None:
-    """Draw a line with markers and a 95 % band, if there is one at each of its points.
+    """Draw a line with markers, and its intervals as a band where each of its points has one.
 
-    For logarithmic axes: a lower end of 0 has no place there, nor has an upper one of inf, and the
-    band ends a decade away. A single point has a bar.
+    The band goes from one end of an interval to the other, however far; it has no part in the
+    limits of the axes, and the frame cuts it (see `frame_data`). A single point has a bar.
     """
     color, marker = style_of(position)
     axes.plot(
@@ -96,15 +102,29 @@ def draw_with_band(
     ends = [interval for interval in intervals if interval is not None]
     if not ends or len(ends) != len(x):
         return
-    low = [max(end[0], 0.1 * value) for end, value in zip(ends, y, strict=True)]
-    high = [
-        end[1] if math.isfinite(end[1]) else 10.0 * value
-        for end, value in zip(ends, y, strict=True)
-    ]
-    if len(x) == 1:
-        axes.vlines(x, low, high, color=color, alpha=0.4, linewidth=3)
-    else:
+    draw_intervals(axes, x, ends, color, joined=len(x) > 1)
+
+
+def draw_intervals(
+    axes: Axes,
+    x: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    color: str,
+    joined: bool = False,
+) -> None:
+    """Draw intervals as bars, or joined to a band, beyond the frame where they end there."""
+    low = [max(end[0], _LEAST) for end in ends]
+    high = [min(end[1], _MOST) for end in ends]
+    if joined:
         axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    else:
+        axes.vlines(x, low, high, color=color, alpha=0.4, linewidth=3)
+
+
+def bands_legend(of: str, trials: int, called: str = "bands") -> str:
+    """Return the legend's words for bands and bars: of which quantity the intervals are."""
+    few = f",\nfewer than {FEWEST}: too few where\nerrors are skewed" if trials < FEWEST else ""
+    return f"{called}: 95 % intervals of the\n{of},\nfrom {trials} trials{few}; cut at the frame"
 
 
 def draw_bound(axes: Axes, points: dict[float, float], label: str, dashes: Any) -> None:
@@ -148,12 +168,29 @@ def dress_log_log(axes: Axes, title: str) -> None:
 
 
 def dress_log(axes: Axes, title: str) -> None:
-    """Make the vertical axis logarithmic, and finish both."""
+    """Make the vertical axis logarithmic, set the limits by the lines, and finish both."""
     axes.set_yscale("log")
+    frame_data(axes)
     axes.set_title(wrapped(title), fontsize="medium", loc="left")
     axes.yaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     axes.yaxis.set_minor_formatter(NullFormatter())
     plain(axes)
+
+
+def frame_data(axes: Axes) -> None:
+    """Set the limits of a logarithmic vertical axis by the lines; bands are cut at the frame.
+
+    Half a decade of bands is seen beyond the lines, where they go so far.
+    """
+    drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]
+    y = np.concatenate(drawn) if drawn else np.empty(0)
+    y = y[np.isfinite(y) & (y > 0.0)]
+    if not len(y):
+        return
+    low, high = y.min(), y.max()
+    ends = [band.get_datalim(axes.transData).intervaly for band in axes.collections]
+    wanted = np.clip([end for pair in ends for end in pair], low / _BEYOND, high * _BEYOND)
+    axes.set_ylim(min([low, *wanted]) / _MARGIN, max([high, *wanted]) * _MARGIN)
 
 
 def plain(axes: Axes) -> None:

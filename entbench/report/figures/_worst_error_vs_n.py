@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from entbench.report._worst_case import UPPER, WorstCase, worst_cases
 from entbench.report.figures._style import (
     add_legend,
+    bands_legend,
     draw_bound,
     draw_with_band,
     dress_log_log,
@@ -28,7 +29,8 @@ def worst_error_vs_n(summary: Summary) -> Figure:
     """Draw each estimator's largest mean absolute error over the sources in the cube against n.
 
     One panel for each dimension and noise; beside it the minimax lower bound, and the upper bounds
-    for the plug-in where they are not vacuous.
+    for the plug-in where they are not vacuous. Bands are 95 % confidence intervals of the mean
+    absolute error on the worst source over the trials, cut at the frame.
     """
     facts = {case.source: case.facts for case in summary.run.cases}
     groups: dict[tuple[int, float], list[WorstCase]] = {}
@@ -61,5 +63,5 @@ def worst_error_vs_n(summary: Summary) -> Figure:
         axes.set_ylabel("largest mean absolute error (nats)")
     for axes in lowest(grid, len(groups)):
         axes.set_xlabel("samples n")
-    add_legend(figure, grid, f"95 % bands, {summary.run.params['trials']} trials")
+    add_legend(figure, grid, bands_legend("mean absolute error", summary.run.params["trials"]))
     return figure
