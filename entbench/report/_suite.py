@@ -252,8 +252,9 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
 
 def _tables(summary: Summary) -> list[Table]:
     tables = [_case_table(summary, case) for case in summary.run.cases]
-    if any(summary.coverages):
-        tables.append(covered(summary))
+    stated = covered(summary, [c for c in summary.coverages if c is not None and c.stated])
+    if stated.rows:
+        tables.append(stated)
     if summary.slopes:
         tables.append(_slope_table(summary))
     return [*tables, *(table for section in summary.sections for table in section.tables)]
@@ -276,11 +277,12 @@ def _case_table(summary: Summary, case: Case) -> Table:
     )
 
 
-def covered(summary: Summary) -> Table:
-    """Return how often the intervals of each row held the truth, and how its errors turned out."""
-    found = [coverage for coverage in summary.coverages if coverage is not None]
-    names = [f"{one.row.estimator.label}{_setting(one.row.source, summary.run)}" for one in found]
-    return coverage_table(found, names)
+def covered(summary: Summary, coverages: Sequence[Coverage]) -> Table:
+    """Return how often the intervals of rows held the truth, and how their errors turned out."""
+    names = [
+        f"{one.row.estimator.label}{_setting(one.row.source, summary.run)}" for one in coverages
+    ]
+    return coverage_table(coverages, names)
 
 
 def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, ...]:
@@ -303,7 +305,7 @@ def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, .
 def _rmse(row: Row) -> str:
     if row.at_reference_floor and row.rmse is not None and row.rmse <= row.reference_error:
         return f"≤ {bound_text(row.reference_error)}"
-    return with_error(row.rmse, row.rmse_ci, row.few_trials)
+    return number(row.rmse)
 
 
 def _bound(theory: RowBounds, name: str) -> str:

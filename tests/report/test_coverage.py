@@ -94,10 +94,11 @@ def test_nothing_stated_is_nothing_printed(run_of: RunOf) -> None:
 
 def test_standard_errors_alone_are_measured_too(run_of: RunOf) -> None:
     run = with_intervals(run_of({10: [0.0, 2.0]}), [None], standard_error=math.sqrt(2.0))
-    printed = render(suite_printout(summarise(run)), "table")
-    assert [line.split() for line in printed.splitlines() if line.startswith("kl")][1] == [
-        *("kl", "10", "-", "-", "-", "1.00")
-    ]
+    printout = suite_printout(summarise(run))
+    (row,) = json.loads(render(printout, "json"))["rows"]
+    assert (row["intervals"], row["held"], row["coverage_ci"]) == (0, 0, None)
+    assert row["standard_error_ratio"] == pytest.approx(1.0, rel=1e-12)
+    assert "held" not in render(printout, "table")
 
 
 def test_check_says_where_and_why(run_of: RunOf) -> None:

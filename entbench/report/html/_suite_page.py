@@ -139,8 +139,9 @@ def _best(summary: Summary, names: dict[Spec, str]) -> list[Grid | Words]:
 
 def _coverage(summary: Summary) -> Iterator[Block]:
     """Yield how often intervals held the truth, where there are any."""
-    if any(summary.coverages):
-        yield Block("coverage", "Intervals", [grid_of(covered(summary), "coverage-rows")])
+    found = [coverage for coverage in summary.coverages if coverage is not None]
+    if found:
+        yield Block("coverage", "Intervals", [grid_of(covered(summary, found), "coverage-rows")])
 
 
 def _asked(run: SuiteRun) -> Grid:
