@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from entbench._base import Interval
-from entbench.mixture import moments_of_terms, standard_deviation
+from entbench.mixture import Scatter, moments_of_terms, scatters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,56 +18,65 @@ if TYPE_CHECKING:
 
     from entbench.mixture import GaussianMixture, Statistic
 
-# By how much a statistic moves without one sample, to second order, in the columns of
-# `GaussianMixture.terms`: the sample's own share counts by half in the plug-in, and as a whole in
-# the jackknife.
+# What a sample adds to a statistic, to second order, in the columns of `GaussianMixture.terms`: its
+# own share counts by half in the plug-in, and as a whole in the jackknife.
 _TERMS: dict[Statistic, tuple[float, float, float]] = {
-    "plug-in": (1.0, 0.0, -0.5),
-    "miller-madow": (1.0, 0.0, -0.5),
-    "jackknife": (1.0, 0.0, -1.0),
-    "leave-one-out": (0.0, 1.0, 0.0),
+    "plug-in": (-1.0, 0.0, 0.5),
+    "miller-madow": (-1.0, 0.0, 0.5),
+    "jackknife": (-1.0, 0.0, 1.0),
+    "leave-one-out": (0.0, -1.0, 0.0),
 }
 
 ASSUMES = "assumes no mass below about 3/n: nothing tells of what no sample shows"
 _ENDLESS = "the largest samples look as if E|S|^2 were infinite"
 _FEWEST = 50
+# Skewness of a mean, at most: where a single sample decides.
+_MOST_LEAN = 1.0
 
 
 class End(NamedTuple):
-    """A statistic, and its standard error over samples, numerical error included, in nats."""
+    """A statistic, its scatter over samples and its numerical error, in nats."""
 
     value: float
-    standard_error: float
+    scatter: Scatter
+    numerical_error: float
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error over samples, numerical error included."""
+        return math.hypot(self.scatter.deviation, self.numerical_error)
+
+    def arm(self, n: int, confidence: float, side: float) -> float:
+        """Return how far an interval goes to a side, 1 for up.
+
+        Student's quantile times the standard error, and more where the statistic's law has its
+        tail on this side, by Johnson's and Hall's correction: with a rare value few samples have, a
+        sample that lacks some of them states too small an error.
+        """
+        z = float(stdtrit(max(n - 1, 1), 0.5 + 0.5 * confidence))
+        lean = min(max(side * self.scatter.lean, 0.0), _MOST_LEAN)
+        return z * self.standard_error * (1.0 + lean * (2.0 * z**2 + 1.0) / (6.0 * z))
 
 
-def deviations_over_samples(
+def over_samples(
     mixture: GaussianMixture, statistics: Sequence[Statistic], rng: np.random.Generator
-) -> list[float]:
-    """Return the standard deviations of a mixture's statistics over samples, in nats.
-
-    See `entbench.mixture.standard_deviation`; the integrals' errors are no part of them.
-    """
+) -> list[Scatter]:
+    """Return how a mixture's statistics scatter over samples; the integrals' errors are no part."""
     own_share = (0.0, 0.0, 1.0)
     mixing = np.array([*(_TERMS[name] for name in statistics), own_share]).T
-    means, variances = moments_of_terms(
+    moments = moments_of_terms(
         lambda components, noise: mixture.terms(components, noise) @ mixing,
         mixture.neighbours(),
         mixture.dim,
         rng,
     )
-    excess = mixture.n * float(means[-1]) - 1.0
-    return [standard_deviation(float(v), excess, mixture.n) for v in variances[:-1]]
-
-
-def quantile(n: int, confidence: float) -> float:
-    """Return Student's two-sided quantile for a mean over n samples."""
-    return float(stdtrit(max(n - 1, 1), 0.5 + 0.5 * confidence))
+    return scatters(moments, mixture.n * float(moments.means[-1]) - 1.0, mixture.n)[:-1]
 
 
 def bracket_interval(
     low: End | None, high: End | None, n: int, confidence: float
 ) -> Interval | None:
-    """Return the interval between two statistics, each moved outward by its standard error.
+    """Return the interval between two statistics, each moved outward by its arm.
 
     Each end misses with half the probability that is left, for n large, no bias left out. There is
     no interval without any end.
@@ -82,9 +91,8 @@ def bracket_interval(
     confidence : float
         Of the interval.
     """
-    z = quantile(n, confidence)
-    least = math.nan if low is None else low.value - z * low.standard_error
-    most = math.nan if high is None else high.value + z * high.standard_error
+    least = math.nan if low is None else low.value - low.arm(n, confidence, -1.0)
+    most = math.nan if high is None else high.value + high.arm(n, confidence, 1.0)
     if least > most:  # by rounding
         least, most = most, least
     ends = [end if math.isfinite(end) else None for end in (least, most)]

@@ -16,7 +16,7 @@ from entbench._validation import (
     check_samples,
     check_seed,
 )
-from entbench.estimators._bracket import ASSUMES, deviations_over_samples, quantile
+from entbench.estimators._bracket import ASSUMES, End, over_samples
 from entbench.mixture import QUANTILE, GaussianMixture, error_of
 
 if TYPE_CHECKING:
@@ -170,9 +170,10 @@ class MonteCarloPropagation(EntropyEstimator):
         self.numerical_error_ = float(
             error_of(scatter**2, rare / values.size) + (overlap + kernel_error) / QUANTILE
         )
-        (deviation,) = deviations_over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
-        self.standard_error_ = math.hypot(deviation, self.numerical_error_)
-        low = self.entropy_ - quantile(mixture.n, self.confidence) * self.standard_error_
+        (scatter_over_samples,) = over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
+        own = End(self.entropy_, scatter_over_samples, self.numerical_error_)
+        self.standard_error_ = own.standard_error
+        low = own.value - own.arm(mixture.n, self.confidence, -1.0)
         self.interval_ = Interval(low, None, self.confidence, "asymptotic", _NO_HIGH_END)
         self.diagnostics_ = {
             "n_draws": values.size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import warnings
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -22,9 +21,8 @@ from entbench.estimators._bracket import (
     ASSUMES,
     End,
     bracket_interval,
-    deviations_over_samples,
     lacks_second_moment,
-    quantile,
+    over_samples,
 )
 from entbench.mixture import GaussianMixture, find_accelerator
 
@@ -78,7 +76,8 @@ class SamplePropagation(EntropyEstimator):
         the plug-in moves without each of the samples (the jackknife's, to second order).
     interval_ : Interval
         From the plug-in to the leave-one-out value, whose means over samples enclose h(S+Z), each
-        moved outward by its standard error times Student's quantile. Holds h(S+Z) with the
+        moved outward by its standard error times Student's quantile, and further where its law
+        is skewed. Holds h(S+Z) with the
         `confidence` or more as n grows, bias included. It assumes no mass below about 3/n, which
         no sample need show. Without an upper end where the largest samples look as if E|S|^2 were
         infinite: the leave-one-out value's mean is infinite then.
@@ -194,32 +193,29 @@ class SamplePropagation(EntropyEstimator):
         self, mixture: GaussianMixture, entropy: MixtureEntropy, rng: np.random.Generator
     ) -> None:
         """Set standard error and interval."""
+        values = (entropy.value, entropy.plug_in, entropy.leave_one_out)
         errors = (entropy.numerical_error, entropy.plug_in_error, entropy.leave_one_out_error)
         statistics: list[Statistic] = [self._statistic, "plug-in", "leave-one-out"]
-        own, low, high = map(math.hypot, deviations_over_samples(mixture, statistics, rng), errors)
-        self.standard_error_ = own
+        own, low, high = map(End, values, over_samples(mixture, statistics, rng), errors)
+        self.standard_error_ = own.standard_error
         endless = lacks_second_moment(mixture.centres)
         self.interval_ = bracket_interval(
-            End(entropy.plug_in, low),
-            None if endless else End(entropy.leave_one_out, high),
-            mixture.n,
-            self.confidence,
+            low, None if endless else high, mixture.n, self.confidence
         )
         alone = entropy.effective_components / mixture.n
         if self._statistic == "jackknife" and alone < _MOST_ALONE:
-            self.interval_ = self._around_jackknife(entropy, mixture.n)
+            self.interval_ = self._around(own, entropy, mixture.n)
 
-    def _around_jackknife(self, entropy: MixtureEntropy, n: int) -> Interval:
+    def _around(self, own: End, entropy: MixtureEntropy, n: int) -> Interval:
         """Return an interval that is measured, not proved.
 
         To first order the jackknife is in the middle of the bracket: by how much it is not, tells
         what bias is left. That is at most what it corrected.
         """
         middle = 0.5 * (entropy.plug_in + entropy.leave_one_out)
-        left = min(abs(middle - self.entropy_), abs(self.entropy_ - entropy.plug_in))
-        half = quantile(n, self.confidence) * self.standard_error_ + left
-        low, high = self.entropy_ - half, self.entropy_ + half
-        return Interval(low, high, self.confidence, "measured", ASSUMES)
+        left = min(abs(middle - own.value), abs(own.value - entropy.plug_in))
+        down, up = (own.arm(n, self.confidence, side) + left for side in (-1.0, 1.0))
+        return Interval(own.value - down, own.value + up, self.confidence, "measured", ASSUMES)
 
     def _report(self, n_draws: int, numerical_error: float) -> None:
         print(

@@ -29,7 +29,7 @@ from entbench.mixture import (
     find_accelerator,
     gaussian_entropy,
     moments_of_terms,
-    standard_deviation,
+    scatters,
 )
 
 if TYPE_CHECKING:
@@ -240,29 +240,23 @@ class SamplePropagationMI(MutualInformationEstimator):
             plug_in, left_out, own = mixture.terms(components, noise).T
             parts = np.zeros((3, len(own))) if given is None else given.terms(components, noise)
             known, known_left_out, known_own = parts
-            value = plug_in - 0.5 * own - (known - 0.5 * known_own)
+            value = known - 0.5 * known_own - (plug_in - 0.5 * own)
             return np.column_stack(
-                [value, plug_in - known_left_out, left_out - known, own + known_own]
+                [value, known_left_out - plug_in, known - left_out, own + known_own]
             )
 
-        means, variances = moments_of_terms(terms, mixture.neighbours(), mixture.dim, rng)
+        moments = moments_of_terms(terms, mixture.neighbours(), mixture.dim, rng)
         groups = 0 if given is None else len(inputs.counts)
-        excess = n * float(means[3]) - 1.0 - groups
-        names = ("bracket_low_error", "bracket_high_error")
-        own, low, high = (
-            math.hypot(standard_deviation(float(variance), excess, n), error)
-            for variance, error in zip(
-                variances[:3], (self.numerical_error_, *(said[name] for name in names)), strict=True
-            )
+        scatter = scatters(moments, n * float(moments.means[3]) - 1.0 - groups, n)
+        low, high = (
+            End(said[f"bracket_{side}"], one, said[f"bracket_{side}_error"])
+            for side, one in zip(("low", "high"), scatter[1:3], strict=True)
         )
-        self.standard_error_ = own
+        self.standard_error_ = math.hypot(scatter[0].deviation, self.numerical_error_)
         without_low = given is not None and given.endless
         without_high = lacks_second_moment(signal)
         self.interval_ = bracket_interval(
-            None if without_low else End(said["bracket_low"], low),
-            None if without_high else End(said["bracket_high"], high),
-            n,
-            self.confidence,
+            None if without_low else low, None if without_high else high, n, self.confidence
         )
 
     def _left(self, error: _Error) -> float:

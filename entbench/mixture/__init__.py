@@ -7,7 +7,7 @@ from entbench.mixture._accelerator import find_accelerator
 from entbench.mixture._entropy import MixtureEntropy, Statistic, gaussian_entropy
 from entbench.mixture._integration import QUANTILE, UNSEEN, error_of
 from entbench.mixture._mixture import GaussianMixture, LogDensity, Posterior
-from entbench.mixture._scatter import moments_of_terms, standard_deviation
+from entbench.mixture._scatter import Scatter, moments_of_terms, scatters
 from entbench.mixture._sums import Method
 
 __all__ = [
@@ -18,10 +18,11 @@ __all__ = [
     "Method",
     "MixtureEntropy",
     "Posterior",
+    "Scatter",
     "Statistic",
     "error_of",
     "find_accelerator",
     "gaussian_entropy",
     "moments_of_terms",
-    "standard_deviation",
+    "scatters",
 ]

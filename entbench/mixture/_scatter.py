@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,14 +21,44 @@ Terms = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float6
 _MOST, _DRAWS = 2048, 16384
 
 
+class Moments(NamedTuple):
+    """Moments of terms.
+
+    Attributes
+    ----------
+    means : ndarray of shape (k,)
+        Over components and noise.
+    variances, thirds : ndarray of shape (k,)
+        Second and third central moments over components of means over the noise.
+    """
+
+    means: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    thirds: NDArray[np.float64]
+
+
+class Scatter(NamedTuple):
+    """How a statistic scatters over samples.
+
+    Attributes
+    ----------
+    deviation : float
+        Standard deviation, in nats.
+    lean : float
+        Skewness.
+    """
+
+    deviation: float
+    lean: float
+
+
 def moments_of_terms(
     terms: Terms, order: NDArray[np.intp], dim: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the means of terms, shape (k,), and the variances over components of their means.
+) -> Moments:
+    """Return the moments of what components add to statistics.
 
-    The second are of means over the noise: a component is visited several times, each time with a
-    pair of opposite noise, and what its visits differ by is taken off. Such variances may come out
-    negative: they are then 0.
+    A component is visited several times, each time with a pair of opposite noise, and what its
+    visits differ by is taken off the variance. Where less than nothing is left, it is 0.
 
     Parameters
     ----------
@@ -49,13 +79,14 @@ def moments_of_terms(
     visits = max(_DRAWS // (2 * len(chosen)), 2)
     drawn = terms(*opposite(np.repeat(chosen, visits), dim, rng))
     values = drawn.reshape(len(chosen), visits, 2, -1).mean(axis=2)
-    between = values.mean(axis=1).var(axis=0, ddof=1)
+    each, means = values.mean(axis=1), values.mean(axis=(0, 1))
+    between = each.var(axis=0, ddof=1)
     within = values.var(axis=1, ddof=1).mean(axis=0) / visits
-    return values.mean(axis=(0, 1)), np.maximum(between - within, 0.0)
+    return Moments(means, np.maximum(between - within, 0.0), np.mean((each - means) ** 3, axis=0))
 
 
-def standard_deviation(variance: float, excess: float, n: int) -> float:
-    """Return that of a statistic over samples of size n, to second order.
+def scatters(moments: Moments, excess: float, n: int) -> list[Scatter]:
+    """Return how the statistics scatter over samples of size n, to second order.
 
     To first order the statistic moves by the mean of its terms. What is quadratic in the samples
     adds the variance ``q = excess / (2 n^2)``, with `excess` the trace of a kernel whose
@@ -63,4 +94,9 @@ def standard_deviation(variance: float, excess: float, n: int) -> float:
     2 q too much for it (Efron and Stein); if by no more, they are all alike, and q remains.
     """
     quadratic = 0.5 * max(excess, 0.0) / n**2
-    return math.sqrt(max(variance / n - quadratic, quadratic))
+    found = []
+    for variance, third in zip(moments.variances, moments.thirds, strict=True):
+        deviation = math.sqrt(max(float(variance) / n - quadratic, quadratic))
+        lean = float(third) / n**2 / deviation**3 if deviation > 0.0 else 0.0
+        found.append(Scatter(deviation, lean))
+    return found
