@@ -28,7 +28,7 @@ _TERMS: dict[Statistic, tuple[float, float, float]] = {
 }
 
 ASSUMES = "assumes no mass below about 3/n: nothing tells of what no sample shows"
-_ENDLESS = "the largest samples look as if E|S|^2 were infinite"
+ENDLESS = "the largest samples look as if E|S|^2 were infinite"
 _FEWEST = 50
 # Skewness of a mean, at most: where a single sample decides.
 _MOST_LEAN = 1.0
@@ -100,7 +100,7 @@ def bracket_interval(
         return None
     note = ASSUMES
     if None in ends:
-        note = f"no {'lower' if ends[0] is None else 'upper'} end: {_ENDLESS}; {ASSUMES}"
+        note = f"no {'lower' if ends[0] is None else 'upper'} end: {ENDLESS}; {ASSUMES}"
     return Interval(ends[0], ends[1], confidence, "asymptotic", note)
 
 

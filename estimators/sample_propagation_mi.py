@@ -18,7 +18,7 @@ from entbench._validation import (
     check_positive,
     check_seed,
 )
-from entbench.estimators._bracket import End, bracket_interval, lacks_second_moment
+from entbench.estimators._bracket import ENDLESS, End, bracket_interval, lacks_second_moment
 from entbench.estimators._choice import choose
 from entbench.estimators._inputs import group_inputs
 from entbench.mixture import (
@@ -175,6 +175,8 @@ class SamplePropagationMI(MutualInformationEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "4"
+
+    no_interval: ClassVar[str] = f"no end: {ENDLESS}"
 
     numerical_error_: float
     standard_error_: float
