@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ SCOTT = "scott"
 CORRECTIONS = ("none", "miller-madow", "grassberger")
 MOST_BINS = 1_000_000
 
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 _EXACT = 2.0**53  # floats beyond are not all the whole numbers
 _FLAT = -math.inf
 _BELONGS = {
@@ -41,8 +41,24 @@ class Codes(NamedTuple):
     span: int
 
 
+class Axis(NamedTuple):
+    """Bins along an axis.
+
+    Attributes
+    ----------
+    n_cells : int
+        How many.
+    start, width : float
+        Where they start, and their width: 0 where they have no common one.
+    """
+
+    n_cells: int
+    start: float = 0.0
+    width: float = 0.0
+
+
 class Binned(NamedTuple):
-    """Samples in bins: their codes, and along each axis the mean log width of a sample's bin.
+    """Samples in bins: codes, along each axis the mean log width of a sample's bin, and the axes.
 
     The log width is -inf along an axis whose samples are all equal, where it is from the samples
     that the bins take their width: all of them are in one bin then.
@@ -50,13 +66,14 @@ class Binned(NamedTuple):
 
     codes: Codes
     log_widths: list[float]
+    axes: list[Axis]
 
 
 class _Cells(NamedTuple):
     """The bins of one axis: each sample's number in [0, n_cells), and the mean log width."""
 
     values: NDArray[np.int64]
-    n_cells: int
+    axis: Axis
     log_width: float
 
 
@@ -102,15 +119,17 @@ class Binning:
     def bin(self, samples: NDArray[np.float64], name: str = "X") -> Binned:
         """Return the bins of `samples`, shape (n, dim), called `name` in messages."""
         log_widths: list[float] = []
+        found: list[Axis] = []
 
         def axes() -> Iterator[Codes]:
             cells_along = self._rule(samples, name)
             for axis in range(samples.shape[1]):
                 cells = cells_along(samples[:, axis].copy(), axis)
                 log_widths.append(cells.log_width)
-                yield Codes(cells.values, cells.n_cells)
+                found.append(cells.axis)
+                yield Codes(cells.values, cells.axis.n_cells)
 
-        return Binned(joint_codes(axes(), len(samples)), log_widths)
+        return Binned(joint_codes(axes(), len(samples)), log_widths, found)
 
     def _rule(
         self, samples: NDArray[np.float64], name: str
@@ -146,7 +165,8 @@ class Binning:
             )
         cells = column.astype(np.int64)
         cells -= int(first)
-        return _Cells(cells, int(last) - int(first) + 1, math.log(width))
+        n_cells = int(last) - int(first) + 1
+        return _Cells(cells, Axis(n_cells, start + first * width, width), math.log(width))
 
     def _by_number(self, column: NDArray[np.float64], what: str) -> _Cells:
         least, most = float(column.min()), float(column.max())
@@ -169,7 +189,8 @@ class Binning:
                 f"many for {what} between {low!r} and {high!r}."
             )
         cells = np.searchsorted(edges[1:-1], column, side="right").astype(np.int64, copy=False)
-        return _Cells(cells, n_bins, math.log((high - low) / n_bins))
+        width = (high - low) / n_bins
+        return _Cells(cells, Axis(n_bins, low, width), math.log(width))
 
     def _by_frequency(self, column: NDArray[np.float64], what: str) -> _Cells:
         n, n_bins = len(column), int(self.n_bins or 1)
@@ -190,7 +211,7 @@ class Binning:
         cells = np.searchsorted(edges[1:-1], column, side="right").astype(np.int64, copy=False)
         counts = np.bincount(cells, minlength=len(edges) - 1)
         log_width = float((counts / n * np.log(np.diff(edges))).sum())
-        return _Cells(cells, len(counts), log_width)
+        return _Cells(cells, Axis(len(counts)), log_width)
 
 
 def scott_widths(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -214,14 +235,19 @@ def joint_codes(axes: Iterable[Codes], n: int) -> Codes:
     """
     values, span = np.zeros(n, dtype=np.int64), 1
     for digits, base in axes:
-        if span * base > _LARGEST:
+        if span * base > LARGEST:
             values, span = _renumbered(values)
-        if span * base > _LARGEST:
+        if span * base > LARGEST:
             digits, base = _renumbered(digits)
         values *= base
         values += digits
         span *= base
     return Codes(values, span)
+
+
+def numbered(axes: Sequence[Axis]) -> bool:
+    """Tell whether the codes of all axes are digits of one number, see `joint_codes`."""
+    return math.prod(axis.n_cells for axis in axes) <= LARGEST
 
 
 def distinct_codes(rows: NDArray[np.float64]) -> Codes:
@@ -233,11 +259,29 @@ def distinct_codes(rows: NDArray[np.float64]) -> Codes:
     return Codes(index.astype(np.int64, copy=False), len(first))
 
 
-def counts_of(codes: Codes) -> NDArray[np.int64]:
-    """Return how many samples each code has, for the codes that occur, in ascending order."""
+class Tally(NamedTuple):
+    """The codes that occur, in ascending order, and how many samples each has."""
+
+    codes: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    def at(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many samples have each of these codes; 0 where one does not occur."""
+        places = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        return np.where(self.codes[places] == codes, self.counts[places], 0)
+
+
+def tally(codes: Codes) -> Tally:
+    """Return how many samples each code has."""
     ordered = np.sort(codes.values)
     starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return np.diff(starts, prepend=0, append=len(ordered)).astype(np.int64, copy=False)
+    counts = np.diff(starts, prepend=0, append=len(ordered)).astype(np.int64, copy=False)
+    return Tally(ordered[np.concatenate([[0], starts])], counts)
+
+
+def counts_of(codes: Codes) -> NDArray[np.int64]:
+    """Return how many samples each code has, for the codes that occur, in ascending order."""
+    return tally(codes).counts
 
 
 def discrete_entropy(counts: NDArray[np.int64], correction: str = "none") -> float:
@@ -262,6 +306,42 @@ def discrete_entropy(counts: NDArray[np.int64], correction: str = "none") -> flo
     return entropy
 
 
+def count_differences(
+    counts: NDArray[np.int64], correction: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return n times what one sample of such counts adds to an entropy, and what two do together.
+
+    First and second differences of what a count adds, by the plug-in or Miller-Madow.
+    """
+
+    def adds(c: NDArray[np.int64]) -> NDArray[np.float64]:
+        # for Grassberger's too, whose steps between odd and even counts are no influences
+        plain = -c * np.log(np.maximum(c, 1))
+        return np.asarray(plain + 0.5 * (c > 0) if correction == "miller-madow" else plain)
+
+    one, before, two_before = (adds(np.maximum(counts - less, 0)) for less in range(3))
+    return one - before, np.where(counts > 1, one - 2.0 * before + two_before, 0.0)
+
+
+def counting_error(
+    first: NDArray[np.float64], pairs: NDArray[np.float64], n: int, more: float = 0.0
+) -> float:
+    """Return the standard deviation of what is made of counts of `n` samples.
+
+    Parameters
+    ----------
+    first : ndarray of shape (m,)
+        n times what a sample adds, of some samples or all.
+    pairs : ndarray of shape (m,)
+        Sum over the other samples of the squares of what two add together.
+    more : float
+        n times the variance that is of other causes.
+    """
+    single = float(first.var(ddof=1)) if len(first) > 1 else 0.0
+    double = 0.5 * float(pairs.mean())
+    return math.sqrt((max(single - double, double, 0.0) + more) / n)
+
+
 def grassberger(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return Grassberger's G: ``E[c G(c)] ~ m log m`` for a Poisson count c of mean m.
 
@@ -277,7 +357,7 @@ def _renumbered(values: NDArray[np.int64]) -> Codes:
 
 
 def _one_cell(n: int) -> _Cells:
-    return _Cells(np.zeros(n, dtype=np.int64), 1, _FLAT)
+    return _Cells(np.zeros(n, dtype=np.int64), Axis(1), _FLAT)
 
 
 def _check_range(low: float, high: float, what: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import digamma
 
-from entbench.estimators.kraskov import NeighbourInformation, nearest_differing
+from entbench.estimators.kraskov import Local, NeighbourInformation, nearest_differing
 from entbench.neighbours import count_within, log_ball_volume, neighbour_distances
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class BIKSG(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.
@@ -52,6 +54,9 @@ class BIKSG(NeighbourInformation):
 
     Cost: O(n log n) in few dimensions, towards O(n^2 dim) from about 10 on; memory O(n dim).
 
+    Standard error: as of `KSG1`. Stated over actual, six joint laws, n = 300 and 2000, one to three
+    dimensions: 0.81 to 1.24.
+
     References
     ----------
     Gao, Oh & Viswanath, "Demystifying fixed k-nearest neighbor information estimators", IEEE
@@ -59,9 +64,9 @@ class BIKSG(NeighbourInformation):
     same as in the authors' code, with the Euclidean norm). The rule for ties is ours.
     """
 
-    def _terms(self, x: Floats, y: Floats, k: int) -> tuple[Floats, int]:
+    def _terms(self, x: Floats, y: Floats, k: int) -> Local:
         n, dim_x, dim_y = len(x), x.shape[1], y.shape[1]
-        joint = _unit_scale(np.hstack([x, y]))
+        joint, power = _unit_scale(np.hstack([x, y]))
         x, y = (np.ascontiguousarray(part) for part in np.split(joint, [dim_x], axis=1))
         radii = neighbour_distances(joint, k, "l2", self.n_jobs)[:, -1]
         tied = radii == 0.0
@@ -73,10 +78,13 @@ class BIKSG(NeighbourInformation):
         n_x, n_y = (count_within(part, reach, "l2", False, self.n_jobs) for part in (x, y))
         volumes = sum(log_ball_volume(d) for d in (dim_x, dim_y)) - log_ball_volume(dim_x + dim_y)
         terms = digamma(ranks) + np.log(n) + volumes - np.log(n_x) - np.log(n_y)
-        return terms, int(np.count_nonzero(tied))
+        whole = np.ldexp(reach, power)
+        n_tied = int(np.count_nonzero(tied))
+        return Local(terms, n_tied, ranks, n_x, n_y, whole, whole, "l2")
 
 
-def _unit_scale(points: Floats) -> Floats:
-    """Divide by a power of two, so that squares neither overflow nor underflow."""
+def _unit_scale(points: Floats) -> tuple[Floats, int]:
+    """Divide by a power of two, so that squares neither overflow nor underflow; return it too."""
     largest = np.abs(points).max()
-    return np.ldexp(points, -int(np.frexp(largest)[1]))
+    power = int(np.frexp(largest)[1])
+    return np.ldexp(points, -power), power

@@ -5,19 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+import numpy as np
+
 from entbench._base import EntropyEstimator
 from entbench._validation import check_choice, check_samples
 from entbench.estimators._counting import (
     CORRECTIONS,
     SCOTT,
+    Binned,
     Binning,
-    counts_of,
+    Tally,
+    count_differences,
+    counting_error,
     discrete_entropy,
+    numbered,
+    tally,
 )
+from entbench.estimators._edges import edge_effects
+from entbench.estimators._scatter import some_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+_MOST_ROWS = 4096
 _NO_WIDTH = {
     "width": "so Scott's rule has no width for it; give `bin_width` a number.",
     "number": "so its own range has no width; give `low` and `high`.",
@@ -65,6 +75,8 @@ class BinnedEntropy(EntropyEstimator):
         Entropy H(Bin(T)) of the bins in nats, with the correction.
     n_occupied_ : int
         Bins that hold a sample.
+    standard_error_ : float or None
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``discrete_entropy`` and ``occupied_bins``, the two above.
 
@@ -86,6 +98,16 @@ class BinnedEntropy(EntropyEstimator):
     Scott's width follows the spread of all samples: on clusters far apart it is much too wide, and
     the estimate too high (by 4 nats on the truncated mixture at d = 5, n = 10,000).
 
+    Standard error: what a sample adds to the counts' entropy; the scatter of pairs in a bin, which
+    these influences hold twice, is taken out once. Where width or range follow the samples, what
+    passes the edges as they move is added, told from the samples near them, and the scatter of the
+    ends of the range from the two outermost samples. From 4096 samples at most. Stated over actual
+    for Scott's width, laws with finite fourth moments, n = 300 and 2000: 0.81 to 1.27 in one to
+    five dimensions; with "grassberger" down to 0.67 where bins hold one sample or none, for its
+    steps between odd and even counts are left out. None with bins by frequency: their outer edges
+    are the outermost samples, whose scatter in long tails the samples do not tell, and others may
+    lie in gaps.
+
     References
     ----------
     Scott, "On optimal and data-based histograms", Biometrika 66 (1979), with the exponent of its
@@ -95,7 +117,7 @@ class BinnedEntropy(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     discrete_entropy_: float
     n_occupied_: int
@@ -127,11 +149,13 @@ class BinnedEntropy(EntropyEstimator):
         """Estimate h(T) from samples of T, shape (n_samples, dim); see `EntropyEstimator`."""
         self.check_parameters()
         noisy = check_samples(X)
-        codes, log_widths = self._binning().bin(noisy)
+        binned = self._binning().bin(noisy)
+        codes, log_widths = binned.codes, binned.log_widths
         if -math.inf in log_widths:
             axis = log_widths.index(-math.inf)
             raise ValueError(f"column {axis} of `X` is constant, {_NO_WIDTH[self.bins]}")
-        counts = counts_of(codes)
+        found = tally(codes)
+        counts = found.counts
         self.n_features_in_ = noisy.shape[1]
         self.discrete_entropy_ = discrete_entropy(counts, self.correction)
         self.n_occupied_ = len(counts)
@@ -140,7 +164,31 @@ class BinnedEntropy(EntropyEstimator):
             "discrete_entropy": self.discrete_entropy_,
             "occupied_bins": self.n_occupied_,
         }
+        self.standard_error_ = None
+        if self.bins != "frequency":
+            self.standard_error_ = self._standard_error(noisy, binned, found)
         return self
+
+    def _standard_error(self, noisy: NDArray[np.float64], binned: Binned, found: Tally) -> float:
+        rows = some_rows(len(noisy), _MOST_ROWS)
+        codes = binned.codes.values[rows]
+        counts = found.at(codes)
+        first, second = count_differences(counts, self.correction)
+
+        # with more bins than codes next to none of their neighbours holds a sample
+        renumbered = not numbered(binned.axes)
+
+        def change(some: NDArray[np.intp], step: int) -> NDArray[np.float64]:
+            there = np.zeros(len(some), np.int64) if renumbered else found.at(codes[some] + step)
+            return count_differences(there + 1, self.correction)[0] - first[some]
+
+        moved = edge_effects(self._binning(), noisy, binned.axes, rows, change, 1.0)
+        return counting_error(
+            first + moved.influences,
+            (counts - 1) * second**2,
+            len(noisy),
+            moved.variance,
+        )
 
     def _binning(self) -> Binning:
         return Binning(self.bins, self.bin_width, self.n_bins, self.low, self.high, self.origin)

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
 
 from entbench._base import MutualInformationEstimator
 from entbench._validation import check_choice, check_pairs
 from entbench.estimators._counting import (
     CORRECTIONS,
+    LARGEST,
     SCOTT,
+    Axis,
     Binning,
     Codes,
-    counts_of,
+    Tally,
+    count_differences,
+    counting_error,
     discrete_entropy,
     distinct_codes,
     joint_codes,
+    numbered,
+    tally,
 )
+from entbench.estimators._edges import edge_effects
+from entbench.estimators._scatter import some_rows
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
+
+
+_MOST_ROWS = 4096
+
+
+class _Side(NamedTuple):
+    """X or Y: its codes, and the bins' axes, none where it is taken as it is."""
+
+    codes: Codes
+    axes: list[Axis]
+
+
+class _Tallies(NamedTuple):
+    x: Tally
+    y: Tally
+    joint: Tally
+    joint_codes: Codes
 
 
 class BinnedMutualInformation(MutualInformationEstimator):
@@ -57,6 +83,8 @@ class BinnedMutualInformation(MutualInformationEstimator):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped; with a correction it may come out negative.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``entropy_x``, ``entropy_y`` and ``entropy_joint`` in nats, with the correction;
         ``occupied_x``, ``occupied_y`` and ``occupied_joint``, how many values occur.
@@ -79,6 +107,11 @@ class BinnedMutualInformation(MutualInformationEstimator):
     A constant column shares one bin, whatever the kind of bins. Cost: O(n (dim_x + dim_y) + n log
     n), see `BinnedEntropy`; storage O(n) beside the samples.
 
+    Standard error: as in `BinnedEntropy`, of the three entropies together; what follows from the
+    range's ends, or from quantiles, is left out. Stated over actual for Scott's width, six joint
+    laws, n = 300 and 2000: 0.89 to 1.36 in one and two dimensions; the highest are at n = 300 with
+    hardly a sample a bin. By frequency, 0.72 where X has few values.
+
     References
     ----------
     Shwartz-Ziv & Tishby, "Opening the black box of deep neural networks via information",
@@ -88,7 +121,7 @@ class BinnedMutualInformation(MutualInformationEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(
         self,
@@ -130,21 +163,71 @@ class BinnedMutualInformation(MutualInformationEstimator):
         """Estimate I(X;Y) from pairs; see `MutualInformationEstimator`."""
         self.check_parameters()
         x, other = check_pairs(X, y)
-        of_x = self._codes(x, "X", self.bin_x)
-        of_y = self._codes(other, "y", self.bin_y)
+        sides = self._side(x, "X", self.bin_x), self._side(other, "y", self.bin_y)
+        of_x, of_y = (side.codes for side in sides)
         parts = {"x": of_x, "y": of_y, "joint": joint_codes([of_x, of_y], len(x))}
-        counts = {part: counts_of(codes) for part, codes in parts.items()}
+        found = {part: tally(codes) for part, codes in parts.items()}
+        counts = {part: each.counts for part, each in found.items()}
         entropies = {part: discrete_entropy(counts[part], self.correction) for part in counts}
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = entropies["x"] + entropies["y"] - entropies["joint"]
         self.diagnostics_ = {
             **{f"entropy_{part}": entropy for part, entropy in entropies.items()},
-            **{f"occupied_{part}": len(found) for part, found in counts.items()},
+            **{f"occupied_{part}": len(each) for part, each in counts.items()},
         }
+        tallies = _Tallies(found["x"], found["y"], found["joint"], parts["joint"])
+        self.standard_error_ = self._standard_error((x, other), sides, tallies)
         return self
 
-    def _codes(self, samples: NDArray[np.float64], name: str, binned: bool) -> Codes:
-        return self._binning().bin(samples, name).codes if binned else distinct_codes(samples)
+    def _standard_error(
+        self, samples: tuple[NDArray[np.float64], ...], sides: tuple[_Side, ...], found: _Tallies
+    ) -> float:
+        n = len(samples[0])
+        rows = some_rows(n, _MOST_ROWS)
+        of_x, of_y = (side.codes.values[rows] for side in sides)
+        joint = found.joint_codes.values[rows]
+        counts = found.x.at(of_x), found.y.at(of_y), found.joint.at(joint)
+        (first_x, a), (first_y, b), (first_joint, ab) = (
+            count_differences(each, self.correction) for each in counts
+        )
+        first = first_x + first_y - first_joint
+        in_x, in_y, in_joint = (each - 1 for each in counts)
+        pairs = in_x * a**2 + in_y * b**2 + in_joint * (ab**2 + 2.0 * (a * b - ab * (a + b)))
+        span_y = sides[1].codes.span
+        renumbered = not numbered([axis for side in sides for axis in side.axes])
+        renumbered |= sides[0].codes.span * span_y > LARGEST
+        for side, codes, tallied, own, factor in (
+            (0, of_x, found.x, first_x, span_y),
+            (1, of_y, found.y, first_y, 1),
+        ):
+            if not sides[side].axes or renumbered or self.bins != "width":
+                continue
+
+            def change(
+                some: NDArray[np.intp],
+                step: int,
+                codes: NDArray[np.int64] = codes,
+                tallied: Tally = tallied,
+                own: NDArray[np.float64] = own,
+                factor: int = factor,
+            ) -> NDArray[np.float64]:
+                alone = tallied.at(codes[some] + step) + 1
+                both = found.joint.at(joint[some] + step * factor) + 1
+                gained = count_differences(alone, self.correction)[0] - own[some]
+                lost = count_differences(both, self.correction)[0] - first_joint[some]
+                return np.asarray(gained - lost)
+
+            moved = edge_effects(
+                self._binning(), samples[side], sides[side].axes, rows, change, 0.0
+            )
+            first = first + moved.influences
+        return counting_error(first, pairs, n)
+
+    def _side(self, samples: NDArray[np.float64], name: str, binned: bool) -> _Side:
+        if not binned:
+            return _Side(distinct_codes(samples), [])
+        made = self._binning().bin(samples, name)
+        return _Side(made.codes, made.axes)
 
     def _binning(self) -> Binning:
         return Binning(self.bins, self.bin_width, self.n_bins, self.low, self.high, self.origin)

@@ -10,9 +10,12 @@ from scipy.special import digamma
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_choice, check_samples
+from entbench.estimators._scatter import mean_error, some_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+_MOST_DISTANCES = 4096
 
 
 class MomentMatchedGaussian(EntropyEstimator):
@@ -32,6 +35,8 @@ class MomentMatchedGaussian(EntropyEstimator):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``condition``: largest over smallest singular value of the centred samples, columns scaled
         by powers of two.
@@ -51,6 +56,10 @@ class MomentMatchedGaussian(EntropyEstimator):
     Cost: O(n dim^2), in one thread, so that the number of threads cannot change the last digit;
     storage O(n dim).
 
+    Standard error: of the mean of half the squared Mahalanobis distances, which is the influence of
+    a sample on ``log det C / 2``, whatever the law; from 4096 samples at most. Stated over actual,
+    laws with finite fourth moments, n = 300 and 2000: 0.84 to 1.08 in one to five dimensions.
+
     References
     ----------
     Cover & Thomas, "Elements of Information Theory", theorem 8.6.5 (the bound); Ahmed & Gokhale,
@@ -60,7 +69,7 @@ class MomentMatchedGaussian(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "upper bound"
 
     def __init__(self, correction: str = "wishart") -> None:
@@ -80,7 +89,7 @@ class MomentMatchedGaussian(EntropyEstimator):
                 f"`X` must have more rows than columns: the covariance is singular otherwise; got "
                 f"shape {noisy.shape}."
             )
-        log_scatter, condition = _log_scatter(noisy)
+        log_scatter, condition, distances = _log_scatter(noisy)
         if self.correction == "wishart":
             log_divisor = math.log(2.0) + float(digamma(0.5 * (n - np.arange(1, dim + 1))).mean())
         else:
@@ -88,6 +97,7 @@ class MomentMatchedGaussian(EntropyEstimator):
         self.n_features_in_ = dim
         self.entropy_ = 0.5 * dim * (math.log(2 * math.pi * math.e) - log_divisor) + log_scatter
         self.diagnostics_ = {"condition": condition}
+        self.standard_error_ = mean_error(0.5 * distances, n)
         return self
 
 
@@ -96,6 +106,7 @@ class _Scatter(NamedTuple):
 
     half_log_det: float
     condition: float
+    distances: NDArray[np.float64]
 
 
 def _log_scatter(noisy: NDArray[np.float64]) -> _Scatter:
@@ -109,7 +120,7 @@ def _log_scatter(noisy: NDArray[np.float64]) -> _Scatter:
     scaled, exponents = _scaled(noisy)
     centred, more = _scaled(scaled - scaled.mean(axis=0))
     centred -= centred.mean(axis=0)
-    singular = _singular_values(centred)
+    singular, distances = _decompose(centred)
     # the samples' own rounding is relative to their size before centring
     lost = np.finfo(float).eps * math.sqrt(noisy.size) * float(np.ldexp(1.0, -more).max())
     if singular[-1] <= 10 * lost:
@@ -119,7 +130,11 @@ def _log_scatter(noisy: NDArray[np.float64]) -> _Scatter:
             f"which rounding may make {lost:.1e}."
         )
     log_scale = math.log(2.0) * float((exponents + more).sum())
-    return _Scatter(float(np.log(singular).sum()) + log_scale, float(singular[0] / singular[-1]))
+    return _Scatter(
+        float(np.log(singular).sum()) + log_scale,
+        float(singular[0] / singular[-1]),
+        distances * (len(centred) - 1),
+    )
 
 
 def _scaled(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -129,8 +144,24 @@ def _scaled(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return columns * np.ldexp(1.0, -exponents), exponents
 
 
-def _singular_values(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+class _Decomposition(NamedTuple):
+    """Singular values of the centred samples, and squared distances of some samples.
+
+    The distances are Mahalanobis's over n - 1: they add up to dim over all n samples.
+    """
+
+    singular: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+
+def _decompose(centred: NDArray[np.float64]) -> _Decomposition:
     from threadpoolctl import threadpool_limits
 
+    some = centred[some_rows(len(centred), _MOST_DISTANCES)]
     with threadpool_limits(1, user_api="blas"):
-        return np.asarray(np.linalg.svd(np.linalg.qr(centred, mode="r"), compute_uv=False))
+        factor = np.asarray(np.linalg.qr(centred, mode="r"))
+        singular = np.asarray(np.linalg.svd(factor, compute_uv=False))
+        if not singular[-1] > 0.0:
+            return _Decomposition(singular, np.zeros(len(some)))
+        whitened = np.linalg.solve(factor.T, some.T)
+    return _Decomposition(singular, np.square(whitened).sum(axis=0))

@@ -11,6 +11,12 @@ from scipy.spatial import cKDTree
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_choice, check_jobs, check_positive, check_samples, check_seed
+from entbench.estimators._scatter import (
+    kernel_influences,
+    kernel_role,
+    mean_error,
+    some_rows,
+)
 from entbench.mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -57,6 +63,8 @@ class KernelDensityEntropy(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
+    standard_error_ : float or None
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``bandwidth``: the one used, in the unit of the scaled samples; for "data-split" that of
         the first half's density, with that of the second in ``bandwidth_second_half``;
@@ -88,6 +96,18 @@ class KernelDensityEntropy(EntropyEstimator):
     Cost: O(n^2 dim) a bandwidth at most, less where kernels are out of reach of each other, and
     about 20 bandwidths for the search; storage O(n dim).
 
+    Standard error: a sample counts as a point and as a centre of kernels, ``log p_i + sum_j r_ij``
+    with r_ij its share in the density at j; the scatter of pairs, which these influences hold
+    twice, is taken out once, but for "data-split". From 1024 samples at most. The bandwidth is
+    taken as given, which costs nothing to first order where it maximises the likelihood that is
+    averaged. "resubstitution" averages another, and with a bandwidth that the samples choose none
+    is stated: it would be as low as 0.35 of the actual one. Stated over actual for the default,
+    laws with finite fourth moments, n = 300 and 2000, one to five dimensions: 0.72 to 1.15;
+    resubstitution with a number 0.83 to 1.16. It is too small where tails are longer than the
+    kernel's, because few samples far out make the scatter: 0.5 to 0.7 for "silverman" on Student's
+    law of 6 degrees, and 0.4 to 0.7 for "data-split" on that, Laplace's and the exponential in one
+    dimension.
+
     References
     ----------
     Kandasamy et al., "Nonparametric von Mises estimators for entropies, divergences and mutual
@@ -99,7 +119,7 @@ class KernelDensityEntropy(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(
         self,
@@ -129,37 +149,65 @@ class KernelDensityEntropy(EntropyEstimator):
         # each half of a split needs two: one to be left out of the other's density
         noisy = check_samples(X, minimum=4 if self.variant == _SPLIT else 2)
         points, log_volume = _scaled(noisy, self.scale)
-        parts, bandwidths = self._log_densities(points)
+        mixtures, parts = self._log_densities(points)
         terms = np.concatenate(parts)
         self.n_features_in_ = noisy.shape[1]
         self.entropy_ = log_volume - float(np.mean([part.mean() for part in parts]))
         if not math.isfinite(self.entropy_):
             raise ValueError(
                 "`bandwidth` must not be so small beside the distances of the samples that their "
-                f"squared ratio overflows; got {bandwidths['bandwidth']!r}."
+                f"squared ratio overflows; got {mixtures[0].sigma!r}."
             )
         self.diagnostics_ = {
-            **bandwidths,
+            "bandwidth": mixtures[0].sigma,
             "sampling_error": float(terms.std(ddof=1)) / math.sqrt(len(terms)),
         }
+        if self.variant == _SPLIT:
+            self.diagnostics_["bandwidth_second_half"] = mixtures[1].sigma
+        self.standard_error_ = self._standard_error(mixtures, parts)
         return self
 
     def _log_densities(
         self, points: NDArray[np.float64]
-    ) -> tuple[list[NDArray[np.float64]], dict[str, float]]:
-        """Return the log-densities at the samples, half by half for a split, and bandwidths."""
+    ) -> tuple[list[GaussianMixture], list[NDArray[np.float64]]]:
+        """Return the kernel density and its log at the samples; for a split, of each half.
+
+        The log-densities are then those at the other half.
+        """
         if self.variant == _SPLIT:
             order = np.random.default_rng(self.random_state).permutation(len(points))
             first, second = (points[half] for half in np.array_split(order, 2))
             one, two = self._mixture(first), self._mixture(second)
             parts = [one.log_density(second, _KERNEL_ERROR), two.log_density(first, _KERNEL_ERROR)]
-            return parts, {"bandwidth": one.sigma, "bandwidth_second_half": two.sigma}
+            return [one, two], parts
         mixture = self._mixture(points)
         if self.variant == "leave-one-out":
             terms = mixture.leave_one_out_log_density(_KERNEL_ERROR)
         else:
             terms = mixture.log_density(points, _KERNEL_ERROR)
-        return [terms], {"bandwidth": mixture.sigma}
+        return [mixture], [terms]
+
+    def _standard_error(
+        self, mixtures: list[GaussianMixture], parts: list[NDArray[np.float64]]
+    ) -> float | None:
+        """Return the standard deviation over samples; halves of a split are independent."""
+        counts_itself = self.variant == "resubstitution"
+        if counts_itself and isinstance(self.bandwidth, str):
+            return None
+        if self.variant != _SPLIT:
+            own, log_means = mixtures[0], parts[0] + _log_normaliser(mixtures[0])
+            return kernel_influences(
+                own.centres, log_means, own.sigma, self.n_jobs, counts_itself
+            ).error(own.n)
+        squares = 0.0
+        for own, terms, other, at_own in zip(
+            mixtures, parts, mixtures[::-1], parts[::-1], strict=True
+        ):
+            rows = some_rows(own.n)
+            log_means = terms + _log_normaliser(own)
+            role = kernel_role(other.centres, log_means, own.sigma, own.centres[rows], self.n_jobs)
+            squares += mean_error(at_own[rows] + role, own.n) ** 2
+        return math.sqrt(squares) / len(mixtures)
 
     def _mixture(self, points: NDArray[np.float64]) -> GaussianMixture:
         """Return the kernel density of some samples."""
@@ -170,6 +218,11 @@ class KernelDensityEntropy(EntropyEstimator):
         else:
             bandwidth = float(self.bandwidth)
         return GaussianMixture(points, bandwidth, n_jobs=self.n_jobs)
+
+
+def _log_normaliser(mixture: GaussianMixture) -> float:
+    """Return minus the log of the kernel's density at its centre."""
+    return float(mixture.dim * (0.5 * math.log(2.0 * math.pi) + math.log(mixture.sigma)))
 
 
 def _check_bandwidth(bandwidth: Any) -> None:

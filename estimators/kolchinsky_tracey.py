@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_jobs, check_positive, check_samples
+from entbench.estimators._scatter import kernel_influences
 from entbench.mixture import GaussianMixture, gaussian_entropy
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class _PairwiseDistanceBound(EntropyEstimator):
     """``h(Z) - (1/n) sum_i log (1/n) sum_j exp(-|S_i - S_j|^2 / (2 width^2))``."""
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     sigma: float
     n_jobs: int | None
@@ -38,15 +39,23 @@ class _PairwiseDistanceBound(EntropyEstimator):
         """Bound the entropy from samples of S, shape (n_samples, dim); see `EntropyEstimator`."""
         self.check_parameters()
         signal = check_samples(X)
-        excess = entropy_excess(signal, self._width(), self.n_jobs)
+        width = self._width()
+        logs = log_kernel_means(signal, width, self.n_jobs)
+        excess = -float(logs.mean())
         self.n_features_in_ = signal.shape[1]
         self.entropy_ = gaussian_entropy(signal.shape[1], self.sigma) + excess
         self.diagnostics_ = {}
+        influences = kernel_influences(signal, logs, width, self.n_jobs, own=True)
+        self.standard_error_ = influences.error(len(signal))
         return self
 
 
-def entropy_excess(signal: NDArray[np.float64], width: float, n_jobs: int | None) -> float:
-    """Return a bound's distance above h(Z): ``-mean_i log mean_j exp(-d_ij^2 / (2 width^2))``.
+def log_kernel_means(
+    signal: NDArray[np.float64], width: float, n_jobs: int | None
+) -> NDArray[np.float64]:
+    """Return minus what makes a bound's distance above h(Z), sample by sample.
+
+    That is ``log mean_j exp(-d_ij^2 / (2 width^2))``, shape (n,).
 
     Parameters
     ----------
@@ -59,7 +68,7 @@ def entropy_excess(signal: NDArray[np.float64], width: float, n_jobs: int | None
         Threads.
     """
     mixture = GaussianMixture(signal, width, n_jobs=n_jobs)
-    return -float(mixture.log_kernel_sums(tolerance=_KERNEL_ERROR).mean())
+    return mixture.log_kernel_sums(tolerance=_KERNEL_ERROR)
 
 
 class KolchinskyTraceyUpper(_PairwiseDistanceBound):
@@ -79,6 +88,8 @@ class KolchinskyTraceyUpper(_PairwiseDistanceBound):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
 
     Notes
     -----
@@ -88,6 +99,11 @@ class KolchinskyTraceyUpper(_PairwiseDistanceBound):
 
     Cost: O(n^2 dim) at most, less where samples are out of reach of each other; repeated samples
     cost once. Storage O(n dim). Kernel sums are right to 1e-10, relative.
+
+    Standard error: a sample counts as a point and as a centre of kernels, ``log q_i + sum_j r_ij``
+    with r_ij its share in the kernel sum at j; the scatter of pairs, which these influences hold
+    twice, is taken out once. From 1024 samples at most. Stated over actual, laws with finite fourth
+    moments, n = 300 and 2000: 0.89 to 1.20 in one to five dimensions.
 
     References
     ----------
@@ -126,6 +142,8 @@ class KolchinskyTraceyLower(_PairwiseDistanceBound):
     ----------
     entropy_ : float
         The bound in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
 
     Notes
     -----
@@ -135,6 +153,11 @@ class KolchinskyTraceyLower(_PairwiseDistanceBound):
 
     Cost: O(n^2 dim) at most, less where samples are out of reach of each other; repeated samples
     cost once. Storage O(n dim). Kernel sums are right to 1e-10, relative.
+
+    Standard error: a sample counts as a point and as a centre of kernels, ``log q_i + sum_j r_ij``
+    with r_ij its share in the kernel sum at j; the scatter of pairs, which these influences hold
+    twice, is taken out once. From 1024 samples at most. Stated over actual, laws with finite fourth
+    moments, n = 300 and 2000: 0.87 to 1.21 in one to five dimensions.
 
     References
     ----------

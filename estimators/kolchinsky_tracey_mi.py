@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+import numpy as np
+
 from entbench._base import MutualInformationEstimator
 from entbench._validation import check_jobs, check_pairs, check_positive
 from entbench.estimators._inputs import Inputs, group_inputs
-from entbench.estimators.kolchinsky_tracey import entropy_excess
+from entbench.estimators._scatter import kernel_influences, kernel_role
+from entbench.estimators.kolchinsky_tracey import log_kernel_means
 from entbench.mixture import gaussian_entropy
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -20,7 +22,7 @@ class _PairwiseDistanceInformation(MutualInformationEstimator):
     """A bound on h(S+Z) less the mean of the opposite bounds on h(S+Z | X = x)."""
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     # width of the kernel in sigma: 1 for the upper bound on an entropy, 2 for the lower
     _stretch: ClassVar[float]
     _conditional_stretch: ClassVar[float]
@@ -40,8 +42,11 @@ class _PairwiseDistanceInformation(MutualInformationEstimator):
         x, signal = check_pairs(X, y)
         inputs = group_inputs(x, signal)
         # h(Z) is in both terms and left out of their difference
-        excess = entropy_excess(signal, self._stretch * self.sigma, self.n_jobs)
-        conditional = self._conditional_excess(signal, inputs)
+        width = self._stretch * self.sigma
+        logs = log_kernel_means(signal, width, self.n_jobs)
+        excess = -float(logs.mean())
+        of_all = kernel_influences(signal, logs, width, self.n_jobs, own=True)
+        conditional, given_x = self._conditional_excess(signal, inputs, of_all.rows)
         noise = gaussian_entropy(signal.shape[1], self.sigma)
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = excess - conditional
@@ -51,17 +56,30 @@ class _PairwiseDistanceInformation(MutualInformationEstimator):
             "conditional": "closed form" if inputs.deterministic else "bounds",
             "n_inputs": len(inputs.counts),
         }
+        influences = of_all._replace(values=of_all.values - given_x)
+        self.standard_error_ = influences.error(len(signal))
         return self
 
-    def _conditional_excess(self, signal: NDArray[np.float64], inputs: Inputs) -> float:
+    def _conditional_excess(
+        self, signal: NDArray[np.float64], inputs: Inputs, chosen: NDArray[np.intp]
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Return the mean over inputs, and what the chosen rows add to it, with the sign off."""
+        influences = np.zeros(len(signal))
         if inputs.deterministic:
-            return 0.0
+            return 0.0, influences[chosen]
         width = self._conditional_stretch * self.sigma
-        shares = inputs.counts / len(signal)
-        return math.fsum(
-            share * entropy_excess(signal[rows], width, self.n_jobs)
-            for share, rows in zip(shares, inputs.rows(), strict=True)
-        )
+        shares, parts = inputs.counts / len(signal), []
+        is_chosen = np.zeros(len(signal), dtype=np.bool_)
+        is_chosen[chosen] = True
+        for share, rows in zip(shares, inputs.rows(), strict=True):
+            logs = log_kernel_means(signal[rows], width, self.n_jobs)
+            parts.append(share * -float(logs.mean()))
+            some = is_chosen[rows]
+            if some.any():
+                own, points = np.flatnonzero(some), signal[rows]
+                role = kernel_role(points, logs, width, points[some], self.n_jobs, own)
+                influences[rows[some]] = logs[some] + role
+        return math.fsum(parts), influences[chosen]
 
 
 class KolchinskyTraceyMIUpper(_PairwiseDistanceInformation):
@@ -83,6 +101,8 @@ class KolchinskyTraceyMIUpper(_PairwiseDistanceInformation):
     ----------
     mutual_information_ : float
         The bound in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``h_noisy`` and ``h_conditional``, the two bounds in nats; ``conditional``, "closed form"
         where S is taken for a function of X and "bounds" otherwise; ``n_inputs``, how many rows of
@@ -101,6 +121,12 @@ class KolchinskyTraceyMIUpper(_PairwiseDistanceInformation):
 
     Cost: O(n^2 dim) at most, less where signals are out of reach of each other, and about a
     millisecond an input where S is no function of X; storage O(n dim).
+
+    Standard error: as of the bounds on the entropies, the conditional one sample by sample with its
+    own input's; a sample counts as a point and as a centre of kernels, ``log q_i + sum_j r_ij``
+    with r_ij its share in the kernel sum at j; the scatter of pairs, which these influences hold
+    twice, is taken out once. From 1024 samples at most. Stated over actual, laws with finite fourth
+    moments, n = 300 and 2000: 0.84 to 1.18 in one to three dimensions.
 
     References
     ----------
@@ -133,6 +159,8 @@ class KolchinskyTraceyMILower(_PairwiseDistanceInformation):
     mutual_information_ : float
         The bound in nats. May be negative, where the bounds on the entropies are wide; never
         clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``h_noisy`` and ``h_conditional``, the two bounds in nats; ``conditional``, "closed form"
         where S is taken for a function of X and "bounds" otherwise; ``n_inputs``, how many rows of
@@ -150,6 +178,12 @@ class KolchinskyTraceyMILower(_PairwiseDistanceInformation):
 
     Cost: O(n^2 dim) at most, less where signals are out of reach of each other, and about a
     millisecond an input where S is no function of X; storage O(n dim).
+
+    Standard error: as of the bounds on the entropies, the conditional one sample by sample with its
+    own input's; a sample counts as a point and as a centre of kernels, ``log q_i + sum_j r_ij``
+    with r_ij its share in the kernel sum at j; the scatter of pairs, which these influences hold
+    twice, is taken out once. From 1024 samples at most. Stated over actual, laws with finite fourth
+    moments, n = 300 and 2000: 0.89 to 1.21 in one to three dimensions.
 
     References
     ----------

@@ -10,7 +10,14 @@ from scipy.special import digamma
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_choice, check_integer, check_jobs, check_samples
-from entbench.neighbours import NORMS, check_neighbours, distances_at_ranks, log_ball_volume
+from entbench.estimators._scatter import OWN_OF_BALLS, neighbour_error, neighbour_rows
+from entbench.neighbours import (
+    NORMS,
+    check_neighbours,
+    distances_at_ranks,
+    log_ball_volume,
+    means_within,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,6 +43,8 @@ class KozachenkoLeonenko(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``n_tied``, samples whose k-th neighbour is at distance 0; ``sampling_error``, the standard
         deviation in nats of the n terms ``d log R_i - psi(k)`` over sqrt(n). It leaves out that
@@ -53,6 +62,12 @@ class KozachenkoLeonenko(EntropyEstimator):
     dimension the neighbours are far and the bias is large. Cost: O(n log n) in low dimension,
     towards O(n^2 dim) from dim = 8 on; see `entbench.neighbours.neighbour_distances`.
 
+    Standard error: with V the variance of the terms, c their mean covariance with the terms of the
+    samples in whose balls they are (from 64 balls), ``(V (1 - c/V)^2 + 2/(3k)) / n`` is its square.
+    The last part is what a uniform law leaves beyond the scatter of the terms, measured on tori, k
+    = 1 to 30. Stated over actual, laws with finite fourth moments, n = 300 and 2000: 0.86 to 1.12
+    in one to five dimensions.
+
     References
     ----------
     Kozachenko & Leonenko, "Sample estimate of the entropy of a random vector", Problems of
@@ -61,7 +76,7 @@ class KozachenkoLeonenko(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, k: int = 4, norm: str = "l2", n_jobs: int | None = None) -> None:
         self.k = k
@@ -88,4 +103,9 @@ class KozachenkoLeonenko(EntropyEstimator):
             "n_tied": found.n_tied,
             "sampling_error": float(terms.std(ddof=1) / math.sqrt(n)),
         }
+        rows = neighbour_rows(n)
+        balls = means_within(noisy, rows, found.distances[rows, 0], terms, self.norm)
+        around = float((balls - terms[rows]).mean())
+        noise = float((1.0 / found.ranks).mean())
+        self.standard_error_ = neighbour_error(terms, around, noise, OWN_OF_BALLS)
         return self

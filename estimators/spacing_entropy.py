@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+from scipy.special import polygamma
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_choice, check_integer, check_samples
+from entbench.estimators._scatter import mean_error
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -21,6 +23,11 @@ _SCIPY_METHOD: dict[str, Any] = {
     "ebrahimi": "ebrahimi",
     "correa": "correa",
 }
+
+
+# "auto" is van Es for so few samples
+_VAN_ES_UP_TO = 10
+_MANY_SPACINGS = 1000
 
 
 class SpacingEntropy(EntropyEstimator):
@@ -41,6 +48,8 @@ class SpacingEntropy(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``window_length``, as used.
 
@@ -51,6 +60,13 @@ class SpacingEntropy(EntropyEstimator):
     0.0012 (standard error over 400 samples). Samples that repeat so often that a spacing is 0 make
     it -inf: that raises. Cost: O(n log n); with "correa" O(n m), in storage too.
 
+    Standard error: the estimate is a function of the ordered samples, whose slopes give what each
+    sample adds; the noise of the spacings, ``(2M^2 - 2M + 1) psi_1(M) - 2M + 1`` in n times the
+    variance for M spacings in a window (M = 2m, van Es m), is in them twice and taken out once.
+    Windows below the default's are widened to it for the slopes. The windows of Vasicek stand for
+    those of Correa too. Stated over actual, laws with finite fourth moments, n = 300 and 2000:
+    0.88 to 1.18.
+
     References
     ----------
     Vasicek, "A test for normality based on sample entropy", J. R. Stat. Soc. B 38 (1976); van Es
@@ -58,7 +74,7 @@ class SpacingEntropy(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, method: str = "auto", window_length: int | None = None) -> None:
         self.method = method
@@ -81,6 +97,7 @@ class SpacingEntropy(EntropyEstimator):
         ordered = np.sort(noisy[:, 0])
         window = self._window(len(ordered))
         entropy = -math.inf
+        one_sided = self._is_van_es(len(ordered))
         if not _has_zero_spacing(ordered, window):
             entropy = _spacing_entropy(ordered, _SCIPY_METHOD[self.method], window)
         if not math.isfinite(entropy):
@@ -91,7 +108,11 @@ class SpacingEntropy(EntropyEstimator):
         self.n_features_in_ = 1
         self.entropy_ = entropy
         self.diagnostics_ = {"window_length": window}
+        self.standard_error_ = _standard_error(ordered, window, one_sided)
         return self
+
+    def _is_van_es(self, n: int) -> bool:
+        return self.method == "van-es" or (self.method == "auto" and n <= _VAN_ES_UP_TO)
 
     def _window(self, n: int) -> int:
         most = (n - 1) // 2
@@ -116,12 +137,58 @@ def _has_zero_spacing(ordered: NDArray[np.float64], window: int) -> bool:
     return bool(at_ends or (ordered[2 * window :] == ordered[: -2 * window]).any())
 
 
+def _standard_error(ordered: NDArray[np.float64], window: int, one_sided: bool) -> float:
+    """Return the standard deviation over samples; see the notes of `SpacingEntropy`."""
+    n = len(ordered)
+    # with few spacings in a window the noise of the influences adds up over the samples
+    wider = max(window, min(math.floor(math.sqrt(n) + 0.5), (n - 1) // 2))
+    influences = _influences(_scaled(ordered)[0], wider, one_sided)
+    sides = 1 if one_sided else 2
+    noise, asked = (_spacing_noise(sides * width) for width in (wider, window))
+    # the influences of samples hold the noise of the spacings twice
+    return mean_error(influences, n, asked - 2.0 * noise, at_least=asked)
+
+
+def _influences(scaled: NDArray[np.float64], window: int, one_sided: bool) -> NDArray[np.float64]:
+    """Return what each ordered sample adds to n times the entropy, up to a constant."""
+    n = len(scaled)
+    places = np.arange(n)
+    if one_sided:
+        lower, upper = places[: n - window], places[window:]
+    else:
+        lower, upper = np.maximum(places - window, 0), np.minimum(places + window, n - 1)
+    widths = scaled[upper] - scaled[lower]
+    if not (widths > 0.0).all():
+        return np.zeros(n)
+    inverse = n / len(lower) / widths
+    slopes = np.bincount(upper, inverse, n) - np.bincount(lower, inverse, n)
+    between = 0.5 * (slopes[1:] + slopes[:-1])
+    # the windows that are cut off at an end move with its sample alone
+    between[0] += 0.5 * slopes[0]
+    between[-1] += 0.5 * slopes[-1]
+    return np.concatenate([[0.0], np.cumsum(between * np.diff(scaled))])
+
+
+def _spacing_noise(spacings: int) -> float:
+    """Return n times the variance of the mean log of so many spacings of a uniform law."""
+    m = float(spacings)
+    if m > _MANY_SPACINGS:  # the first term of the series: the rest cancels
+        return 1.0 / (3.0 * m)
+    return (2.0 * m**2 - 2.0 * m + 1.0) * float(polygamma(1, m)) - 2.0 * m + 1.0
+
+
+def _scaled(ordered: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return the samples from 0 on over a power of two near their range, and the power."""
+    # so that squares of spacings neither overflow nor vanish
+    exponent = int(np.frexp(0.5 * ordered[-1] - 0.5 * ordered[0])[1]) + 1
+    scaled = np.ldexp(ordered, -exponent)
+    return scaled - scaled[0], exponent
+
+
 def _spacing_entropy(ordered: NDArray[np.float64], method: Any, window: int) -> float:
     from scipy.stats import differential_entropy
 
-    # a power of two off the range, so that squares of spacings neither overflow nor vanish
-    exponent = int(np.frexp(0.5 * ordered[-1] - 0.5 * ordered[0])[1]) + 1
-    scaled = np.ldexp(ordered, -exponent)
+    scaled, exponent = _scaled(ordered)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = differential_entropy(scaled - scaled[0], window_length=window, method=method)
+        found = differential_entropy(scaled, window_length=window, method=method)
     return float(found) + exponent * math.log(2.0)

