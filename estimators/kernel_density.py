@@ -67,9 +67,7 @@ class KernelDensityEntropy(EntropyEstimator):
         Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
         ``bandwidth``: the one used, in the unit of the scaled samples; for "data-split" that of
-        the first half's density, with that of the second in ``bandwidth_second_half``;
-        ``sampling_error``: the deviation of the log-densities at the n samples by sqrt(n), in
-        nats, which contains neither the bias nor what the terms have in common.
+        the first half's density, with that of the second in ``bandwidth_second_half``.
 
     Notes
     -----
@@ -150,7 +148,6 @@ class KernelDensityEntropy(EntropyEstimator):
         noisy = check_samples(X, minimum=4 if self.variant == _SPLIT else 2)
         points, log_volume = _scaled(noisy, self.scale)
         mixtures, parts = self._log_densities(points)
-        terms = np.concatenate(parts)
         self.n_features_in_ = noisy.shape[1]
         self.entropy_ = log_volume - float(np.mean([part.mean() for part in parts]))
         if not math.isfinite(self.entropy_):
@@ -158,10 +155,7 @@ class KernelDensityEntropy(EntropyEstimator):
                 "`bandwidth` must not be so small beside the distances of the samples that their "
                 f"squared ratio overflows; got {mixtures[0].sigma!r}."
             )
-        self.diagnostics_ = {
-            "bandwidth": mixtures[0].sigma,
-            "sampling_error": float(terms.std(ddof=1)) / math.sqrt(len(terms)),
-        }
+        self.diagnostics_ = {"bandwidth": mixtures[0].sigma}
         if self.variant == _SPLIT:
             self.diagnostics_["bandwidth_second_half"] = mixtures[1].sigma
         self.standard_error_ = self._standard_error(mixtures, parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
@@ -46,9 +45,7 @@ class KozachenkoLeonenko(EntropyEstimator):
     standard_error_ : float
         Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
-        ``n_tied``, samples whose k-th neighbour is at distance 0; ``sampling_error``, the standard
-        deviation in nats of the n terms ``d log R_i - psi(k)`` over sqrt(n). It leaves out that
-        terms of close samples depend on each other, and the bias.
+        ``n_tied``, samples whose k-th neighbour is at distance 0.
 
     Notes
     -----
@@ -99,10 +96,7 @@ class KozachenkoLeonenko(EntropyEstimator):
         terms = dim * np.log(found.distances[:, 0]) - digamma(found.ranks[:, 0])
         self.n_features_in_ = dim
         self.entropy_ = float(digamma(n) + log_ball_volume(dim, self.norm) + terms.mean())
-        self.diagnostics_ = {
-            "n_tied": found.n_tied,
-            "sampling_error": float(terms.std(ddof=1) / math.sqrt(n)),
-        }
+        self.diagnostics_ = {"n_tied": found.n_tied}
         rows = neighbour_rows(n)
         balls = means_within(noisy, rows, found.distances[rows, 0], terms, self.norm)
         around = float((balls - terms[rows]).mean())

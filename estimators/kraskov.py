@@ -54,10 +54,7 @@ class NeighbourInformation(MutualInformationEstimator):
         terms = local.terms
         self.n_features_in_ = x.shape[1]
         self.mutual_information_ = float(terms.mean())
-        self.diagnostics_ = {
-            "sampling_error": float(terms.std(ddof=1)) / math.sqrt(n),
-            "n_tied": local.n_tied,
-        }
+        self.diagnostics_ = {"n_tied": local.n_tied}
         self.standard_error_ = _standard_error(x, other, local)
         return self
 
@@ -88,8 +85,7 @@ class KSG1(NeighbourInformation):
     standard_error_ : float
         Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
-        ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
-        depend on each other; ``n_tied``: samples with k others at distance 0.
+        ``n_tied``: samples with k others at distance 0.
 
     Notes
     -----
@@ -156,8 +152,7 @@ class KSG2(NeighbourInformation):
     standard_error_ : float
         Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
-        ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
-        depend on each other; ``n_tied``: samples with k others at distance 0.
+        ``n_tied``: samples with k others at distance 0.
 
     Notes
     -----

@@ -44,8 +44,7 @@ class MixedKSG(NeighbourInformation):
     standard_error_ : float
         Standard deviation of the value from one sample to the next, in nats; see Notes.
     diagnostics_ : dict
-        ``sampling_error``: standard deviation of the n terms over sqrt(n), as if they did not
-        depend on each other; ``n_tied``: samples with k others at distance 0.
+        ``n_tied``: samples with k others at distance 0.
 
     Notes
     -----

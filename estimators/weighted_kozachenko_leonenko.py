@@ -53,8 +53,7 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
     diagnostics_ : dict
         ``k`` and ``n_conditions`` as used; ``weights``, the sum of the weights' absolute values, by
         which errors of single ranks may grow; ``n_tied``, samples of which a neighbour with weight
-        is at distance 0; ``sampling_error``, the standard deviation in nats of the n samples' terms
-        over sqrt(n), which leaves out that they depend on each other, and the bias.
+        is at distance 0.
 
     Notes
     -----
@@ -124,7 +123,6 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
             "n_conditions": conditions,
             "weights": float(np.abs(weights).sum()),
             "n_tied": found.n_tied,
-            "sampling_error": float(terms.std(ddof=1) / math.sqrt(n)),
         }
         noise = _noise(found.ranks, weights[ranks - 1])
         self.standard_error_ = neighbour_error(

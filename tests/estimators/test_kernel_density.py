@@ -202,19 +202,6 @@ def test_split_is_drawn_from_the_seed() -> None:
     assert value(None) != value(None)
 
 
-def test_sampling_error_is_the_scatter_over_samples() -> None:
-    fits = [KernelDensityEntropy("silverman").fit(gaussian(400, 1, seed)) for seed in range(60)]
-    scatter = np.std([fit.entropy_ for fit in fits], ddof=1)
-    stated = np.mean([fit.diagnostics_["sampling_error"] for fit in fits])
-    # the standard deviation of 60 is known to 1/sqrt(118) = 9.2 %: 4 of that
-    assert stated == pytest.approx(scatter, rel=0.37)
-    X = gaussian(50, 2)
-    logs = log_kernels(X, X, 0.5)
-    terms = logsumexp(logs, axis=1)
-    found = KernelDensityEntropy(0.5, "resubstitution").fit(X).diagnostics_["sampling_error"]
-    assert found == pytest.approx(terms.std(ddof=1) / math.sqrt(50), rel=1e-9)
-
-
 @pytest.mark.parametrize("variant", ["leave-one-out", "data-split", "resubstitution"])
 def test_threads_do_not_matter(variant: str) -> None:
     X = gaussian(3000, 3)

@@ -349,8 +349,6 @@ class TestAll:
     def test_diagnostics(self, make: Any) -> None:
         fitted = make().fit(*normal_pairs(400, 0.6, 10))
         assert fitted.n_features_in_ == 1
-        # the terms have a standard deviation of the order of 1
-        assert 0.5 < fitted.diagnostics_["sampling_error"] * math.sqrt(400) < 2
         assert fitted.diagnostics_["n_tied"] == 0
 
     @pytest.mark.parametrize(

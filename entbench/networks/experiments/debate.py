@@ -120,7 +120,7 @@ class InformationDebate(Experiment):
     "Revisiting the Information Plane", under review for ICLR 2020, section 2.3.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     figures: ClassVar[tuple[str, ...]] = ("information-debate",)
 
     data: str = "szt"
@@ -303,10 +303,9 @@ def _binned(layers: Sequence[Floats], labels: NDArray[np.int64]) -> dict[str, Li
 def _fitted(
     estimator: MutualInformationEstimator, inputs: Floats, layer: Floats, error: float | None = None
 ) -> tuple[float, float | None]:
-    """Return an estimate, and its error: as given, or what the estimator says of its scatter."""
+    """Return an estimate, and its error: as given, or the standard error that is stated."""
     fitted = estimator.fit(inputs[:, None], layer)
-    stated = fitted.diagnostics_.get("sampling_error", math.nan) if error is None else error
-    return fitted.mutual_information_, stated if math.isfinite(stated) else None
+    return fitted.mutual_information_, fitted.standard_error_ if error is None else error
 
 
 def _by_layer(found: Sequence[tuple[float, float | None]]) -> Line:
