@@ -97,8 +97,6 @@ ENTROPIES: dict[str, tuple[tuple[int, ...], str, dict[str, Any]]] = {
     "kl-weighted": ((1, 3, 5, 8), "kl-weighted", {}),
     "kde": ((1, 2, 3, 5), "kde", {}),
     "kde 0.4, resubstitution": ((1, 3), "kde", {"bandwidth": 0.4, "variant": "resubstitution"}),
-    "kde data-split": ((1, 3), "kde", {"variant": "data-split"}),
-    "kde silverman": ((1, 3), "kde", {"bandwidth": "silverman"}),
     "kde columns": ((2,), "kde", {"scale": "columns"}),
     "binning": ((1, 2, 3, 5), "binning", {}),
     "binning miller-madow": ((1, 3), "binning", {"correction": "miller-madow"}),
