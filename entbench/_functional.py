@@ -50,7 +50,7 @@ def estimate_entropy(
     Returns
     -------
     EntropyResult
-        Value and numerical standard error in nats.
+        Value, numerical error, standard error and interval, in nats.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def estimate_mutual_information(
     Returns
     -------
     MutualInformationResult
-        Value and numerical standard error in nats. Never clipped: it may be negative.
+        Value, numerical error, standard error and interval, in nats. Never clipped: it may be negative.
 
     Raises
     ------

@@ -171,7 +171,7 @@ def _tables(compared: Comparison) -> list[Any]:
     ]
     level = {e.interval.confidence for e in compared.estimates if e.interval}
     interval = f"{100 * level.pop():g} % interval" if len(level) == 1 else "interval"
-    headers = ("estimator", "nats", "standard error", interval, "numerical error")
+    headers = ("estimator", "nats", "standard error", interval, "numerical")
     told = [
         (estimate.label, ", ".join(_short(estimate.diagnostics or {})))
         for estimate in compared.estimates

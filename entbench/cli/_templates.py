@@ -112,8 +112,9 @@ $parameters
     ----------
     $value : float
         The estimate in nats. Never clipped.
-    standard_error_ : float
-        NaN: the method gives none.
+    standard_error_ : float or None
+        Standard deviation of the value over samples. None: not stated yet; set it in `fit`, and
+        `interval_` where the bias is known, and `entbench check` tells whether they hold.
 
     Notes
     -----

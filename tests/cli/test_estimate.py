@@ -206,7 +206,7 @@ def test_table_fits_a_terminal(tmp_path: Path, samples: np.ndarray, width: int) 
     text = render(_printout(compared, {"file": "x.npy", "sigma": 0.1}, []), "table", Screen(width))
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
-    headers = ["estimator", "nats", "standard error", "95 % interval", "numerical error"]
+    headers = ["estimator", "nats", "standard error", "95 % interval", "numerical"]
     assert re.split(r"  +", lines[2].strip()) == headers
     assert [line.split()[0] for line in lines[4:6]] == ["sp", "kl"]
 
