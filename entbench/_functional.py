@@ -105,7 +105,7 @@ def estimate_mutual_information(
     Returns
     -------
     MutualInformationResult
-        Value, numerical error, standard error and interval, in nats. Never clipped: it may be negative.
+        Value, numerical error, standard error and interval, in nats. The value may be negative.
 
     Raises
     ------
