@@ -18,8 +18,8 @@ from entbench.report._render import Printout, Table
 Counts = dict[str, int | None]
 
 _MAX_NOTES = 5
-_ASIDE = ("wins", "worst", "worst at")
-_ASIDE_TITLE = "hardest source for each"
+_ASIDE = ("mean rank", "wins", "worst", "worst at")
+_ASIDE_TITLE = "ranks over the sources, and the hardest for each"
 
 
 def leaderboard_printout(board: Leaderboard, n: int | None = None) -> Printout:
@@ -79,11 +79,11 @@ def _equal_n(board: Leaderboard, n: int | None) -> Table:
         held = _held(board, None, s)
         rows.append((f"{s.n}", s.label, rank, held, *rest, number(s.seconds), *_aside(s)))
     table = Table(
-        ("n", "estimator", "rank", "held", "sources", "MAE/best", "mean rank", "seconds", *_ASIDE),
+        ("n", "estimator", "rank", "held", "sources", "MAE/best", "seconds", *_ASIDE),
         rows,
         "leaderboard at equal n: mean absolute error over the least of the source, geometric mean",
         left=2,
-        aside=3,
+        aside=len(_ASIDE),
         aside_title=_ASIDE_TITLE,
     )
     return _of_several(board, table)
@@ -93,12 +93,12 @@ def _equal_time(board: Leaderboard) -> Table:
     among = sum(s.rank is not None for s in board.in_time)
     rows = [(s.label, *_cells(s, among), *_aside(s)) for s in board.in_time]
     table = Table(
-        ("estimator", "rank", "sources", "MAE/best", "mean rank", *_ASIDE),
+        ("estimator", "rank", "sources", "MAE/best", *_ASIDE),
         rows,
         f"leaderboard at {number(board.seconds)} s a fit, between the n of the run: where two or "
         "more have an error",
         gaps=False,
-        aside=3,
+        aside=len(_ASIDE),
         aside_title=_ASIDE_TITLE,
         key=1,
     )
@@ -115,7 +115,6 @@ def _cells(s: Standing, among: int = 0) -> tuple[str, ...]:
         _rank(s.rank, s.rank_ci, among),
         f"{s.sources}/{s.of}",
         _with_limits(s.ratio, s.ratio_ci),
-        _with_limits(s.mean_rank, s.mean_rank_ci),
     )
 
 
@@ -128,7 +127,8 @@ def _held(board: Leaderboard, source: Spec | None, each: Standing | Place) -> st
 
 
 def _aside(s: Standing) -> tuple[str, ...]:
-    return f"{s.wins}", number(s.worst), s.worst_source
+    mean_rank = _with_limits(s.mean_rank, s.mean_rank_ci)
+    return mean_rank, f"{s.wins}", number(s.worst), s.worst_source
 
 
 def _front_table(board: Leaderboard) -> Table:
