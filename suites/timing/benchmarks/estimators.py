@@ -73,14 +73,13 @@ class Memory(_OnExactSource):
 
 
 class Coverage(_OnExactSource):
-    """How often intervals hold the truth, and how wide they are, over fixed draws."""
+    """How often intervals miss the truth, and how wide they are, over fixed draws."""
 
     params = (STATING, [300], [1, 5])
 
-    def track_coverage(self, name: str, n: int, d: int) -> float:
+    def track_missed(self, name: str, n: int, d: int) -> float:
         truth = self.source.reference().value
-        held = [interval.holds(truth) for interval in self.intervals()]
-        return sum(held) / INTERVALS
+        return sum(not interval.holds(truth) for interval in self.intervals()) / INTERVALS
 
     def track_median_width(self, name: str, n: int, d: int) -> float:
         return median(interval.width for interval in self.intervals())
@@ -90,7 +89,7 @@ class Coverage(_OnExactSource):
         return [interval for fit in fits if (interval := Interval.of(fit.interval_)) is not None]
 
 
-Coverage.track_coverage.unit = "share"  # type: ignore[attr-defined]
+Coverage.track_missed.unit = "share"  # type: ignore[attr-defined]
 Coverage.track_median_width.unit = "nats"  # type: ignore[attr-defined]
 
 
