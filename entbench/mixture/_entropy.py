@@ -53,6 +53,8 @@ _LN2 = math.log(2.0)
 # Errors of log-densities, in parts of the error asked for.
 _KERNEL_SHARE = 0.1
 _LOOSEST_KERNEL, _FINEST_KERNEL = 1e-4, 1e-12
+# How often a kernel's error may count in a term, where it is not once; see `_Draws.exact`.
+_KERNELS_COUNT: dict[Statistic, float] = {"jackknife": 2.0, "miller-madow": 1.5}
 _QUADRATURE_KERNEL = 1e-10
 _COMPANION_DRAWS = 16384
 # A pilot is worth its draws where the integral may take many times as many.
@@ -196,9 +198,11 @@ class _Draws:
     def __init__(self, mixture: GaussianMixture, statistic: Statistic, tolerance: float) -> None:
         self.mixture = mixture
         self.statistic = statistic
-        self._tolerance = min(max(_KERNEL_SHARE * tolerance, _FINEST_KERNEL), _LOOSEST_KERNEL)
+        often = _KERNELS_COUNT.get(statistic, 1.0)
+        asked = _KERNEL_SHARE * tolerance / often
+        self._tolerance = min(max(asked, _FINEST_KERNEL), _LOOSEST_KERNEL)
         self.series = LARGE_SHARE**4 / 4.0 if statistic == "jackknife" else 0.0
-        self.allowed = self._tolerance + self.series  # of the kernels' mean error
+        self.allowed = often * self._tolerance + self.series  # of the kernels' mean error
         self._count, self._work = 0, 0.0
 
     @property

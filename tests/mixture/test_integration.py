@@ -537,3 +537,15 @@ def test_level_without_variance_in_its_pilot_does_not_spend_the_budget(
     found = GaussianMixture(centres, 0.5).entropy(1e-2, 1_000_000, np.random.default_rng(0))
     assert found.converged
     assert found.n_draws < 100_000
+
+
+@pytest.mark.parametrize("statistic", ["plug-in", "miller-madow", "jackknife"])
+def test_a_budget_that_is_not_spent_reaches_the_tolerance(statistic: str) -> None:
+    """Kernels' errors count up to twice in a correction, and are in the error that is asked for."""
+    centres = np.random.default_rng(0).uniform(-1.0, 1.0, (1000, 3))
+    found = GaussianMixture(centres, 0.2).entropy(
+        1e-3, 10_000_000, np.random.default_rng(0), statistic
+    )
+    assert found.n_draws < 10_000_000
+    assert found.converged
+    assert found.numerical_error <= 1e-3
