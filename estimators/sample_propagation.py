@@ -100,7 +100,7 @@ class SamplePropagation(EntropyEstimator):
 
     Over 100 samples of each exact source at n = 100 and 1,000 the mean of `standard_error_` was
     0.86 to 1.8 times the standard deviation of the values, and 2.5 times near the ceiling. It is
-    too large where the values hardly vary: 2 times for the truncated mixture with d = 2, sigma = 0.5.
+    too large where values hardly vary: 2 times for the truncated mixture, d = 2, sigma = 0.5.
     ``python -m entbench.suites.timing.measure_coverage`` prints how often intervals hold the truth.
     Of fewer than ten samples no law but a point meets the assumption of the interval: of two equal
     atoms it held the entropy in 94 of 100 samples at n = 5, and in 55 at n = 2.
