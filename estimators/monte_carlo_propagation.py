@@ -121,7 +121,7 @@ class MonteCarloPropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
 
     standard_error_: float

@@ -119,7 +119,7 @@ class SamplePropagation(EntropyEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "6"
+    version: ClassVar[str] = "7"
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
     _statistic: ClassVar[Statistic] = "plug-in"
 

@@ -174,7 +174,7 @@ class SamplePropagationMI(MutualInformationEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
 
     no_interval: ClassVar[str] = f"no end: {ENDLESS}"
 

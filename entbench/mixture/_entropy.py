@@ -50,8 +50,8 @@ STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 Progress = Callable[[int, float], None]
 
 _LN2 = math.log(2.0)
-# Errors of log-densities, in parts of the error asked for.
-_KERNEL_SHARE = 0.1
+# Errors of log-densities, in parts of the error asked for; of what is unused, what draws may have.
+_KERNEL_SHARE, _UNUSED = 0.1, 0.9
 _LOOSEST_KERNEL, _FINEST_KERNEL = 1e-4, 1e-12
 # How often a kernel's error may count in a term, where it is not once; see `_Draws.exact`.
 _KERNELS_COUNT: dict[Statistic, float] = {"jackknife": 2.0, "miller-madow": 1.5}
@@ -62,7 +62,7 @@ _PILOT_PAYS = 8
 # Coarser densities tried, see `TreeSums.coarse`; where all the work at one level would be below so
 # many pairs, none.
 _RUNGS = (
-    *(Rung(0, error) for error in (0.1, 0.5)),
+    *(Rung(0, error) for error in (0.1, 0.3)),
     *(Rung(1, width) for width in (0.5, 1.5, math.inf)),
     *(Rung(2048, width) for width in (1.5, math.inf)),
 )
@@ -472,6 +472,9 @@ class _Job:
                 most = min(most, int(2.0 * needs[i] * scale))
             self._integrate(self._difference(level), stratum, estimate, enough, most, level.ranges)
         level = levels[-1]
+        if level.finer is not None:  # no more kernels: what they left of their part goes to draws
+            unused = self.draws.allowed - self.draws.series - float(estimate.values[KERNELS][0])
+            self.goal += _UNUSED * max(unused, 0.0) / QUANTILE
         left = max_draws - (estimate.draws - before)
         enough = self._last(stratum, estimate, level)
         self._integrate(self._difference(level), stratum, estimate, enough, left, level.ranges)

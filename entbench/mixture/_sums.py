@@ -264,7 +264,7 @@ class TreeSums:
         of how rare is rare. The smaller of the two counts.
         """
         if rung.most == 0:
-            return -2.0 * math.log1p(-rung.limit)
+            return 2.0 * math.atanh(rung.limit)
         nodes = self._tree.nodes
         links, dim = nodes.links, self._tree.dim
         squares = 2.0 * _LN2 * nodes.facts[:, RADIUS]

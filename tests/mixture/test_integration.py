@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
-from entbench.mixture import GaussianMixture, MixtureEntropy, _entropy, gaussian_entropy
+from entbench.mixture import (
+    GaussianMixture,
+    MixtureEntropy,
+    _entropy,
+    _integration,
+    gaussian_entropy,
+)
 from entbench.mixture._sums import Rung
 
 BUDGET = 10_000_000
@@ -549,3 +555,28 @@ def test_a_budget_that_is_not_spent_reaches_the_tolerance(statistic: str) -> Non
     assert found.n_draws < 10_000_000
     assert found.converged
     assert found.numerical_error <= 1e-3
+
+
+@pytest.mark.parametrize("target", [1.5e-5, 5e-6])
+def test_long_rounds_neither_overshoot_nor_chase_what_lacks(target: float) -> None:
+    # Weierstrass's function: the finer the strata, the less a visit varies, at every scale
+    n = 2**20
+    told: list[float] = []
+
+    def draw(components: NDArray, noise: NDArray) -> NDArray:
+        x = components / n
+        rough = sum(2.0 ** (-j / 8) * np.sin(2**j * math.tau * x) for j in range(14))
+        return np.asarray(rough + 0.3 * noise[:, 0])[:, None]
+
+    found = _integration.integrate(
+        draw,
+        _integration.Population(np.arange(n)),
+        1,
+        lambda variance: variance / target,
+        2**24,
+        np.random.default_rng(0),
+        lambda draws, variance: told.append(variance),
+    )
+    assert told[-1] == found.variances[0]
+    assert 0.5 * target < found.variances[0] <= target
+    assert len(told) <= 5
