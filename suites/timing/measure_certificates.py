@@ -1,22 +1,19 @@
 """Measure how often certificates hold, and what they cost, and print two tables.
 
-    python suites/timing/measure_certificates.py [repeats]
+    python -m entbench.suites.timing.measure_certificates [--repeats 400] [--only TEXT]
 
-Coverage over 400 repeats by default, a quarter of them for the two slowest: the share of seeds
-whose interval holds the truth, for certificates at 95 % and for the checks beside them at 99.9 %,
-over populations that put mass where few draws go. Truths are sums along axes, on a lattice of our
-own or in closed form. A certificate that is refused, as its check contradicts it, counts as one
-that does not hold.
+Coverage over 400 repeats by default: the share of seeds whose interval holds the truth, for
+certificates at 95 % and for the checks beside them at 99.9 %, over populations that put mass where
+few draws go. Truths are sums along axes, on a lattice of our own or in closed form. A certificate
+that is refused, as its check contradicts it, counts as one that does not hold.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-import platform
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +33,7 @@ from entbench.sources.empirical import Empirical
 from entbench.sources.gaussian_mixture import RandomGaussianMixture
 from entbench.sources.random_network import RandomNetwork
 from entbench.sources.reed_muller import ReedMuller
+from entbench.suites.timing.measure_numerical_error import processor
 
 ASKED = 0.95
 SOURCES: list[SampledSource] = [
@@ -51,13 +49,12 @@ Array = NDArray[np.float64]
 
 
 class Case(NamedTuple):
-    """A way to certify something whose truth is known; slow ones take a part of the repeats."""
+    """A way to certify something whose truth is known."""
 
     name: str
     make: Callable[[Asked], Reference]
     truth: float
     error: float
-    part: int = 1
 
 
 def on_a_line(places: Array, weights: Array) -> float:
@@ -153,11 +150,9 @@ def cases() -> list[Case]:
         line("63 rows in 0.4 sigma, one at 10", stray),
         Case("plain draws, corners", lambda asked: _by_plain_draws(mixture, asked), truth, 0.02),
         Case("plain draws, 1 of 300", lambda asked: _by_plain_draws(rare, asked), rare_truth, 0.02),
-        Case("Reed-Muller (3, 3)", lambda asked: _code(code, asked), code_truth, 0.02, 4),
+        Case("Reed-Muller (3, 3)", lambda asked: _code(code, asked), code_truth, 0.02),
         *(atoms(p) for p in (1e-5, 1e-4, 1e-3)),
-        Case(
-            "bracket, normal", lambda asked: certify_bracket(gaussian, 0.5, asked), exact, 0.05, 4
-        ),
+        Case("bracket, normal", lambda asked: certify_bracket(gaussian, 0.5, asked), exact, 0.05),
         Case("fresh samples", lambda asked: verify_bracket(gaussian, 0.5, asked), exact, 0.05),
     ]
 
@@ -172,7 +167,6 @@ def _code(code: ReedMuller, asked: Asked) -> Reference:
 
 def coverage(case: Case, repeats: int) -> str:
     """Return the row of a case."""
-    repeats = -(-repeats // case.part)
     start, made, refused = time.perf_counter(), [], 0
     for seed in range(repeats):
         try:
@@ -193,27 +187,23 @@ def coverage(case: Case, repeats: int) -> str:
     return f"{case.name} | {repeats} | {reached} | {refused} | {seconds:.3f}"
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    path = Path("/proc/cpuinfo")
-    if path.exists():
-        for row in path.read_text().splitlines():
-            if row.startswith("model name"):
-                return row.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure and print."""
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    print(f"{repeats} repeats, {processor()}\n")
+    parser = argparse.ArgumentParser(description="Coverage and cost of certificates.")
+    parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--only", default="", help="Text in the names of cases to take alone.")
+    asked = parser.parse_args()
+    print(f"{asked.repeats} repeats, {processor()}\n")
     print(
         "| certificate | repeats | error asked | mean error | holds | check holds | refused "
         "| seconds |"
     )
     print("| :-- | --: | --: | --: | --: | --: | --: | --: |")
     for case in cases():
-        print(f"| {coverage(case, repeats)} |", flush=True)
+        if asked.only in case.name:
+            print(f"| {coverage(case, asked.repeats)} |", flush=True)
+    if asked.only:
+        return
     print("\n| source | value | error | check's error | seconds |")
     print("| :-- | --: | --: | --: | --: |")
     for source in SOURCES:
