@@ -23,7 +23,8 @@ _E = math.e
 
 def _two_valued(share: float) -> Draw:
     def draw(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-        return ((rng.random(shape) < share) - share) / math.sqrt(share * (1.0 - share))
+        ones = np.asarray(rng.random(shape) < share, float)
+        return np.asarray((ones - share) / math.sqrt(share * (1.0 - share)))
 
     return draw
 
