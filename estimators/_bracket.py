@@ -29,7 +29,10 @@ _TERMS: dict[Statistic, tuple[float, float, float]] = {
 
 ASSUMES = "assumes no mass below about 3/n: nothing tells of what no sample shows"
 ENDLESS = "the largest samples look as if E|S|^2 were infinite"
-_FEWEST = 50
+# Of fewer samples a mass of 3/n is too much to assume anything of.
+FEWEST = 10
+FEW = f"fewer than {FEWEST} samples"
+_FEWEST_FOR_TAILS = 50
 # Skewness of a mean, at most: where a single sample decides.
 _MOST_LEAN = 1.0
 
@@ -74,12 +77,12 @@ def over_samples(
 
 
 def bracket_interval(
-    low: End | None, high: End | None, n: int, confidence: float
+    low: End | None, high: End | None, n: int, confidence: float, missing: str = ENDLESS
 ) -> Interval | None:
     """Return the interval between two statistics, each moved outward by its arm.
 
     Each end misses with half the probability that is left, for n large, no bias left out. There is
-    no interval without any end.
+    no interval without any end, and none from fewer than `FEWEST` samples.
 
     Parameters
     ----------
@@ -90,7 +93,11 @@ def bracket_interval(
         Number of samples.
     confidence : float
         Of the interval.
+    missing : str
+        Why an end is None.
     """
+    if n < FEWEST:
+        return None
     least = math.nan if low is None else low.value - low.arm(n, confidence, -1.0)
     most = math.nan if high is None else high.value + high.arm(n, confidence, 1.0)
     if least > most:  # by rounding
@@ -100,7 +107,7 @@ def bracket_interval(
         return None
     note = ASSUMES
     if None in ends:
-        note = f"no {'lower' if ends[0] is None else 'upper'} end: {ENDLESS}; {ASSUMES}"
+        note = f"no {'lower' if ends[0] is None else 'upper'} end: {missing}; {ASSUMES}"
     return Interval(ends[0], ends[1], confidence, "asymptotic", note)
 
 
@@ -112,7 +119,7 @@ def lacks_second_moment(samples: NDArray[np.float64]) -> bool:
     is a power. Fewer than 50 samples do not tell.
     """
     n = len(samples)
-    if n < _FEWEST:
+    if n < _FEWEST_FOR_TAILS:
         return False
     centred = samples - np.median(samples, axis=0)
     scale = float(np.abs(centred).max())

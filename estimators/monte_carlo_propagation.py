@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 
-from entbench._base import EntropyEstimator, Interval
+from entbench._base import EntropyEstimator
 from entbench._validation import (
     check_confidence,
     check_integer,
@@ -16,13 +16,12 @@ from entbench._validation import (
     check_samples,
     check_seed,
 )
-from entbench.estimators._bracket import ASSUMES, End, over_samples
+from entbench.estimators._bracket import FEW, End, bracket_interval, over_samples
 from entbench.mixture import QUANTILE, GaussianMixture, error_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_NO_HIGH_END = f"no upper end: `sp` gives one; {ASSUMES}"
 # Far below any Monte-Carlo error, and no dearer than 1e-6: from there down it is double precision.
 _KERNEL = 1e-10
 # What only puts components in order may be off by this: any order will do that sees no draw.
@@ -70,7 +69,7 @@ class MonteCarloPropagation(EntropyEstimator):
         contain the error of the plug-in.
     standard_error_ : float
         Standard deviation of the value over samples, see `SamplePropagation`.
-    interval_ : Interval
+    interval_ : Interval or None
         Its lower end only: the value less its standard error times Student's quantile. An upper end
         takes the leave-one-out value of `SamplePropagation`.
     diagnostics_ : dict
@@ -122,6 +121,7 @@ class MonteCarloPropagation(EntropyEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "4"
+    no_interval: ClassVar[str] = FEW
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
 
     standard_error_: float
@@ -173,8 +173,9 @@ class MonteCarloPropagation(EntropyEstimator):
         (scatter_over_samples,) = over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
         own = End(self.entropy_, scatter_over_samples, self.numerical_error_)
         self.standard_error_ = own.standard_error
-        low = own.value - own.arm(mixture.n, self.confidence, -1.0)
-        self.interval_ = Interval(low, None, self.confidence, "asymptotic", _NO_HIGH_END)
+        self.interval_ = bracket_interval(
+            own, None, mixture.n, self.confidence, missing="`sp` gives one"
+        )
         self.diagnostics_ = {
             "n_draws": values.size,
             "scatter": scatter,

@@ -18,7 +18,7 @@ from entbench._validation import (
     check_positive,
     check_seed,
 )
-from entbench.estimators._bracket import ENDLESS, End, bracket_interval, lacks_second_moment
+from entbench.estimators._bracket import ENDLESS, FEW, End, bracket_interval, lacks_second_moment
 from entbench.estimators._choice import choose
 from entbench.estimators._inputs import group_inputs
 from entbench.mixture import (
@@ -176,7 +176,7 @@ class SamplePropagationMI(MutualInformationEstimator):
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "5"
 
-    no_interval: ClassVar[str] = f"no end: {ENDLESS}"
+    no_interval: ClassVar[str] = f"{FEW}, or no end: {ENDLESS}"
 
     numerical_error_: float
     standard_error_: float
