@@ -19,13 +19,13 @@ from entbench.report._chance import (
     found_beyond,
     found_factor,
     largest_deviation,
+    least_mean,
     plug_in_deviation,
     shortfall,
-    unseen_entropy,
 )
 from entbench.report._coverage import FALSE_ALARM, Coverage, cause, coverages_of, found_misses
 from entbench.report._integration import IntegrationError, integration_errors
-from entbench.report._intervals import Floats, mean_interval
+from entbench.report._intervals import Floats
 from entbench.report._statistics import Row, matched_trials
 from entbench.report._theorems import THEOREMS, bounds_for
 from entbench.report._worst_case import HardPair, hard_pairs
@@ -343,28 +343,21 @@ def _below_truth(row: Row, facts: SourceFacts | None) -> Comparison:
 
 
 def _above_truth(row: Row, facts: SourceFacts | None) -> Comparison:
-    """Compare the mean of sp-loo with the truth, below which it is not.
-
-    Nothing bounds its deviation for every law: an interval that allows for skewed errors, and
-    beyond it what the samples of all trials may hide.
-    """
-    trials, slack = len(row.errors), row.reference_limit + NUMERICAL_SLACK
+    """Compare the mean of sp-loo with the truth, below which it is not."""
+    beyond = -float(row.errors.mean())
+    slack = row.reference_limit + NUMERICAL_SLACK
 
     def least_beyond(level: float) -> float:
-        interval = mean_interval(-row.errors, slack, 1.0 - level)
-        if interval is None:
-            return -math.inf
-        return interval[0] - unseen_entropy(row.n * trials, 0.5 * level, facts)
+        return least_mean(-row.errors, row.n, level, facts) - slack
 
     def broken(level: float) -> str:
         least, where = least_beyond(level), f"{_where(row)}: E {row.estimator.label}"
         return f"{where} is below the truth by {least:.4g} at least" if least > 0.0 else ""
 
-    def finds(level: float) -> float:
-        arm = -float(row.errors.mean()) - least_beyond(level)
-        return _within(arm + shortfall(row.errors), row)
-
-    return Comparison(broken, finds)
+    return Comparison(
+        broken,
+        lambda level: _within(beyond - least_beyond(level) + shortfall(row.errors), row),
+    )
 
 
 def _coverage(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:

@@ -150,15 +150,16 @@ class HardPair:
     def evidence(self) -> float:
         """How much the errors speak against the bound: minus the log of a p-value."""
         seen = 0.5 * float(self.on_grid.mean() + self.on_codebooks.mean())
-        return float(self._evidence(np.array(seen)))
+        return float(self.evidence_of(np.array(seen)))
 
     def found_error(self, level: float) -> float:
         """Return the largest error, the same on both laws, that is found too small; or -inf."""
         shares = np.linspace(0.0, 0.5 * self.alike, _SHARES)
-        found = shares[self._evidence(shares) > -math.log(level)]
+        found = shares[self.evidence_of(shares) > -math.log(level)]
         return self.gap * float(found.max()) if len(found) else -math.inf
 
-    def _evidence(self, seen: Floats) -> Floats:
+    def evidence_of(self, seen: Floats) -> Floats:
+        """Return the evidence of means that add up to twice these."""
         due = 0.5 * self.alike
         low = np.minimum(seen, due)
         trials = min(len(self.on_grid), len(self.on_codebooks))
