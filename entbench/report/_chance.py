@@ -17,6 +17,8 @@ POWER = 0.9
 # Errors of a value are known to exceed so many numerical errors in 7e-6 of cases at most.
 _QUANTILE = 4.5
 _FARTHEST = 1e6
+# Standard errors of sp are at least 0.86 of the scatter.
+_LONGER = 1.25
 _BETS = np.linspace(0.05, 1.0, 20)
 _SIMULATED, _FACTORS = 2000, np.geomspace(1.0, 1e9, 2000)
 
@@ -31,6 +33,42 @@ def plug_in_deviation(n: int, facts: SourceFacts | None) -> float:
 def largest_deviation(deviation: float, trials: int, level: float) -> float:
     """Return what a mean of sub-Gaussian values exceeds its own by with probability `level`."""
     return deviation * math.sqrt(-2.0 * math.log(level) / trials)
+
+
+def plug_in_arm(
+    n: int, numerical: Floats, standard: Floats, level: float, facts: SourceFacts | None
+) -> Floats:
+    """Return how far a mean of the plug-in may be from its own, but for a chance of `level`.
+
+    Parameters
+    ----------
+    n : int
+        Samples of a trial.
+    numerical, standard : ndarrays of shape (..., trials)
+        Errors as the trials state them, in nats; NaN where they state none.
+    level : float
+        Probability that it is farther, to one side.
+    facts : SourceFacts or None
+        Of the source.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        In nats.
+
+    Notes
+    -----
+    The shorter of two. One is proved for every law, see `bounds.plug_in_concentration`. The other
+    is what the samples show: a normal quantile of the standard errors, which come from how much
+    single samples move the value and were 0.86 times the scatter or more wherever they were
+    measured; and beyond it what the samples of all trials may hide.
+    """
+    trials, half = numerical.shape[-1], 0.5 * level
+    own = np.mean(np.nan_to_num(numerical) ** 2, axis=-1)
+    proved = np.sqrt(-2.0 * math.log(half) * (plug_in_deviation(n, facts) ** 2 + own) / trials)
+    seen = np.sqrt(np.mean(np.square(standard), axis=-1) / trials)
+    shown = -float(ndtri(half)) * _LONGER * seen + unseen_entropy(n * trials, half, facts)
+    return np.asarray(np.fmin(proved, shown))
 
 
 def least_mean(values: Floats, n: int, level: float, facts: SourceFacts | None) -> float:

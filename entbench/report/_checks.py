@@ -18,8 +18,8 @@ from entbench.report._chance import (
     evidence,
     found_beyond,
     found_factor,
-    largest_deviation,
     least_mean,
+    plug_in_arm,
     plug_in_deviation,
     shortfall,
 )
@@ -201,18 +201,16 @@ def _of_mean(text: str, beyond: float, row: Row, facts: SourceFacts | None) -> C
     facts : SourceFacts or None
         Of the source.
     """
-    trials = len(row.errors)
-    stated = float(np.mean(np.nan_to_num(row.numerical_errors) ** 2))
-    deviation = math.hypot(plug_in_deviation(row.n, facts), math.sqrt(stated))
-    missed = shortfall(row.errors, deviation) + row.reference_limit + NUMERICAL_SLACK
+    missed = shortfall(row.errors, plug_in_deviation(row.n, facts)) + row.reference_limit
+
+    def arm(level: float) -> float:
+        return float(plug_in_arm(row.n, row.numerical_errors, row.standard_errors, level, facts))
 
     def broken(level: float) -> str:
-        least = beyond - largest_deviation(deviation, trials, level)
+        least = beyond - arm(level)
         return f"{text} by {least:.4g} at least" if least > 0.0 else ""
 
-    return Comparison(
-        broken, lambda level: _within(largest_deviation(deviation, trials, level) + missed, row)
-    )
+    return Comparison(broken, lambda level: _within(arm(level) + missed + NUMERICAL_SLACK, row))
 
 
 def _within(found: float, row: Row) -> float:

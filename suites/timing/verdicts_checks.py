@@ -9,8 +9,10 @@ called violated. One in 1000 runs may be.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,7 @@ from entbench.report._chance import (
     found_factor,
     largest_deviation,
     least_mean,
+    plug_in_arm,
     shortfall,
     unseen_entropy,
 )
@@ -47,7 +50,11 @@ SCATTER = 0.4
 _USUAL, _FEW = 0.2, 10
 _FACTS = SourceFacts(1, 0.1, True)
 _ATOM_DISTANCE = 32.0  # divergence in nats of two atoms 8 sigma apart
+# standard errors of sp over its scatter, at least
+_SMALLEST = 0.86
 Sample = Callable[[tuple[int, ...], np.random.Generator], "Floats"]
+# of errors and their standard errors
+Pairs = Callable[[tuple[int, ...], np.random.Generator], "tuple[Floats, Floats]"]
 
 
 def verdicts(scale: float = 1.0) -> Iterator[Verdict]:
@@ -57,6 +64,10 @@ def verdicts(scale: float = 1.0) -> Iterator[Verdict]:
             yield _row("mean of sp", name, trials, scale, _sums(law), _sp_is_wrong, 1.0)
             yield _row("mean of sp-loo", name, trials, scale, law, _loo_is_wrong)
             yield _row("square of an integral", name, trials, scale, law, _squares_are_wrong)
+            yield _shown(name, trials, 0.25 * scale, N, _contributions(law))
+        for n, share in ((N, 0.5), (N, 0.01), (10_000, 0.1), (10_000, 0.001), (10_000, 1e-4)):
+            name = f"two atoms, 1 in {1.0 / share:g}, n={n}"
+            yield _shown(name, trials, scale, n, _counted(n, share))
         for name, (plug_in, loo) in _ATOMS.items():
             yield _row("mean of sp", name, trials, scale, plug_in, _sp_is_wrong, 1.0)
             if loo is not None:
@@ -86,6 +97,59 @@ def _row(
     return Verdict("checks", setting, count, tries * size, FALSE_ALARM)
 
 
+def _shown(name: str, trials: int, scale: float, n: int, draw: Pairs) -> Verdict:
+    """Simulate means of sp whose standard errors are as small as they were found to be."""
+    rng = np.random.default_rng([trials, n, len(name)])
+    tries, count = max(1, round(scale * RUNS / _CHUNK)), 0
+    size = min(_CHUNK, max(1, round(scale * RUNS)))
+    for _ in range(tries):
+        errors, standard = draw((size, ROWS, trials), rng)
+        level = 0.5 * FALSE_ALARM / ROWS
+        arm = plug_in_arm(n, np.zeros_like(errors), _SMALLEST * standard, level, _FACTS)
+        count += int(np.sum((np.abs(errors.mean(axis=-1)) > arm).any(axis=-1)))
+    setting = f"mean of sp with standard errors, {name}, {trials} trials"
+    return Verdict("checks", setting, count, tries * size, FALSE_ALARM)
+
+
+def _contributions(law: Sample) -> Pairs:
+    """Return errors of sp to which 100 samples add, in nats, and their standard errors.
+
+    See `_sums`: the same cut of the law.
+    """
+    low, mean = _cut(law)
+    width = SCATTER * bounds.plug_in_concentration(N) / math.sqrt(N)
+
+    def of(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Floats, Floats]:
+        total, squares = np.zeros(shape), np.zeros(shape)
+        for _ in range(N):
+            part = np.clip(law(shape, rng), low, low + 2.0 / SCATTER) - mean
+            total += part
+            squares += part**2
+        variance = np.maximum(squares - total**2 / N, 0.0) / (N - 1.0)
+        return width * total, width * np.sqrt(N * variance)
+
+    return of
+
+
+def _counted(n: int, share: float) -> Pairs:
+    """Return errors of sp, less their mean, and standard errors, of two far atoms by their counts.
+
+    To first order: a sample adds ``-log`` of the share of its atom.
+    """
+    counts = np.arange(n + 1.0)
+    shares = np.stack([counts, n - counts]) / n
+    entropies = entr(shares).sum(axis=0)
+    spread = np.maximum(xlogy(-entr(shares), shares).sum(axis=0) - entropies**2, 0.0)
+    errors = entropies - binom.pmf(counts, n, share) @ entropies
+    standard = np.sqrt(spread / n)
+
+    def of(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Floats, Floats]:
+        drawn = rng.binomial(n, share, shape)
+        return np.asarray(errors[drawn]), np.asarray(standard[drawn])
+
+    return of
+
+
 def _sp_is_wrong(errors: Floats, level: float) -> NDArray[np.bool_]:
     """Return whether a mean is beyond either bound, of which both are at 0."""
     arm = largest_deviation(1.0, errors.shape[-1], 0.5 * level)
@@ -98,17 +162,23 @@ def _sums(law: Sample) -> Sample:
     One sample adds no more than it can: the law is cut where its values would differ by more. Their
     standard deviation is a fifth of that before, so that of an error is 0.4.
     """
-    draws = law((1_000_000,), np.random.default_rng(1))
-    low = max(-2.5, float(draws.min()))
-    mean = float(np.clip(draws, low, low + 5.0).mean())
+    low, mean = _cut(law)
 
     def of(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
         total = np.zeros(shape)
         for _ in range(_FEW):
-            total += np.clip(law(shape, rng), low, low + 5.0) - mean
+            total += np.clip(law(shape, rng), low, low + 2.0 / SCATTER) - mean
         return np.asarray(SCATTER / math.sqrt(_FEW) * total)
 
     return of
+
+
+@cache
+def _cut(law: Sample) -> tuple[float, float]:
+    """Return from where on a law is cut, and its mean then."""
+    draws = law((1_000_000,), np.random.default_rng(1))
+    low = max(-1.0 / SCATTER, float(draws.min()))
+    return low, float(np.clip(draws, low, low + 2.0 / SCATTER).mean())
 
 
 def _loo_is_wrong(errors: Floats, level: float) -> NDArray[np.bool_]:
@@ -196,18 +266,21 @@ def powers(scale: float = 1.0) -> Iterator[str]:
 
     Of normal errors, in standard deviations of one trial; for squares, over the bound.
     """
-    level, before, width = FALSE_ALARM / ROWS, 1.0 - 1e-4, _USUAL * bounds.plug_in_concentration(N)
-    for trials in TRIALS:
+    level, before = FALSE_ALARM / ROWS, 1.0 - 1e-4
+    for n, trials in itertools.product((N, 10_000), TRIALS):
         rng = np.random.default_rng(trials)
+        most = bounds.plug_in_concentration(n)
+        width = _USUAL * most
         errors = width * rng.standard_normal((max(50, round(scale * 2000)), trials))
         old = [-_ends(mean_interval(row, 0.0, before))[0] for row in errors]
-        arm = largest_deviation(bounds.plug_in_concentration(N), trials, 0.5 * level)
+        stated = np.full_like(errors, width)
+        arm = plug_in_arm(n, 0.0 * stated, stated, 0.5 * level, _FACTS)
         new = arm - errors.mean(axis=1)
-        said = [arm + shortfall(row, bounds.plug_in_concentration(N)) for row in errors]
+        said = arm + np.array([shortfall(row, most) for row in errors])
         cells = [float(np.quantile(each, 0.9)) / width for each in (old, new)]
         found = float(np.mean([np.mean(new < each) for each in said]))
         yield (
-            f"| mean of sp | {trials} | {cells[0]:.3g} | {cells[1]:.3g} "
+            f"| mean of sp, n={n} | {trials} | {cells[0]:.3g} | {cells[1]:.3g} "
             f"| {float(np.median(said)) / width:.3g} | {found:.1%} |"
         )
     for trials in TRIALS:

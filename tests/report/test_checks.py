@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import gamma
+from scipy.special import gamma, ndtr
 
 from entbench import bounds, run_suite
 from entbench._base import SourceFacts
 from entbench._records import SuiteRun
 from entbench.report import CHECKS, Check, suite_printout, summarise
 from entbench.report._capacity import upper_bounds
+from entbench.report._chance import plug_in_arm
 from entbench.report._intervals import CHECK_CONFIDENCE, mean_interval
 from entbench.report._statistics import rows_of
 from entbench.report._theorems import THEOREMS, bounds_for, moment_norm
@@ -420,10 +421,30 @@ def test_a_spread_that_few_trials_do_not_show_is_no_violation() -> None:
 
 
 def test_simulated_runs_are_seldom_wrong() -> None:
-    """200 runs of 30 rows a line: a line fails with 1e-3 at most were it wrong once in 1000."""
-    lines = list(verdicts_checks.verdicts(0.01))
-    assert len(lines) == 4 * (3 * len(LAWS) + 4 + 3 + 2)
+    """100 runs of 30 rows a line: a line fails with 1e-3 at most were it wrong once in 1000."""
+    lines = list(verdicts_checks.verdicts(0.005))
+    assert len(lines) == 4 * (4 * len(LAWS) + 5 + 4 + 3 + 2)
     assert [str(line) for line in lines if not line.passes] == []
+
+
+def test_standard_errors_shorten_what_chance_is_given_where_samples_are_many() -> None:
+    """By hand: 4.0 quantiles of 0.8 % in 20 trials, and 5e-5 of the mass unseen."""
+    level, standard = 2.0 * float(ndtr(-4.0)), np.full(20, 0.008)
+    zeros, unknown = np.zeros(20), np.full(20, math.nan)
+    proved = bounds.plug_in_concentration(10_000) * math.sqrt(-2.0 * math.log(level / 2.0) / 20.0)
+    share = -math.log(level / 2.0) / 200_000.0
+    hidden = -share * math.log(share) - (1.0 - share) * math.log1p(-share)
+    hidden += 0.5 * share * math.log1p(1.0 / 0.01)  # the power in the cube
+    shown = 4.0 * 1.25 * 0.008 / math.sqrt(20.0) + hidden
+    arms = [plug_in_arm(10_000, zeros, each, level, CUBE) for each in (standard, unknown)]
+    assert shown < proved
+    assert arms == pytest.approx([shown, proved])
+    assert plug_in_arm(10_000, zeros, 100.0 * standard, level, CUBE) == pytest.approx(proved)
+    # no numerical error is left out, and few samples may hide more than all that is proved
+    both = math.hypot(bounds.plug_in_concentration(10_000), 0.3)
+    known = plug_in_arm(10_000, zeros + 0.3, unknown, level, CUBE)
+    assert known == pytest.approx(proved * both / bounds.plug_in_concentration(10_000))
+    assert plug_in_arm(10, zeros, zeros, level, CUBE) > 0.1
 
 
 @pytest.mark.slow
