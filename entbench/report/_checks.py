@@ -1,35 +1,50 @@
-"""Checks that the data obey the theorems: holds, violated, vacuous, or nothing to compare."""
+"""Checks that the data obey the theorems, and what each of them could have found."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec
 from entbench.report._capacity import capacities_of
-from entbench.report._coverage import cause, coverages_of, too_short
-from entbench.report._integration import integration_errors
-from entbench.report._intervals import CHECK_CONFIDENCE, mae_interval, mean_interval
-from entbench.report._statistics import Row
-from entbench.report._theorems import THEOREMS, bounds_for, scatter_of
-from entbench.report._worst_case import hard_pairs
+from entbench.report._chance import (
+    error_quantile,
+    evidence,
+    found_beyond,
+    found_factor,
+    least_mean,
+    plug_in_arm,
+    plug_in_deviation,
+    shortfall,
+)
+from entbench.report._coverage import FALSE_ALARM, Coverage, cause, coverages_of, found_misses
+from entbench.report._integration import IntegrationError, integration_errors
+from entbench.report._intervals import Floats
+from entbench.report._statistics import Row, matched_trials
+from entbench.report._theorems import THEOREMS, bounds_for
+from entbench.report._worst_case import HardPair, hard_pairs
 
-Status = Literal["holds", "violated", "vacuous", "not applicable"]
+Status = Literal["holds", "violated", "cannot tell", "vacuous", "not applicable"]
 
-# Beyond intervals and the error of the reference, in nats: kernels of sp are in single precision
+# Beyond chance and the error of the reference, in nats: kernels of sp are in single precision
 # where that is fine enough for its tolerance, so its value is off by up to some 1e-7.
 NUMERICAL_SLACK = 1e-6
 _ROUNDING = 1e-12  # of exact values, relative
 
-# a plug-in, a bound on it given the same samples, and the sign of what may not be positive
-_PAIRWISE = [
-    ("sp", "kt-upper", 1.0),
-    ("sp", "kt-lower", -1.0),
-    ("sp-mi", "kt-mi-upper", 1.0),
-    ("sp-mi", "kt-mi-lower", -1.0),
+# of the same samples, whose value is not above whose
+_ORDERED = [
+    ("kt-lower", "sp"),
+    ("sp", "kt-upper"),
+    ("kt-mi-lower", "sp-mi"),
+    ("sp-mi", "kt-mi-upper"),
 ]
+_BRACKET = [("sp", "sp-loo")]
 
 
 @dataclass(frozen=True)
@@ -40,16 +55,20 @@ class Check:
     ----------
     name : str
         Of `CHECKS`.
-    status : {"holds", "violated", "vacuous", "not applicable"}
-        "vacuous" where the bound says nothing at all settings; "not applicable" where there was
-        nothing to compare.
+    status : {"holds", "violated", "cannot tell", "vacuous", "not applicable"}
+        "cannot tell" where the trials are too few to find any violation; "vacuous" where the bound
+        says nothing at all settings; "not applicable" where there was nothing to compare.
     detail : str
         In one line: at how many settings it holds, or where it is violated.
+    finds : (low, high) or None
+        The smallest violation that 90 % of runs as large would find, at the setting where most can
+        be found and at that where least can; the detail has its unit. None where it finds none.
     """
 
     name: str
     status: Status
     detail: str
+    finds: tuple[float, float] | None = None
 
     @property
     def holds(self) -> bool | None:
@@ -57,16 +76,27 @@ class Check:
         return {"holds": True, "violated": False}.get(self.status)
 
 
-class Verdict(NamedTuple):
-    """Of one comparison; the text says what is wrong."""
+class Comparison(NamedTuple):
+    """Of data with a theorem; `level` is the probability of a false alarm.
 
-    status: Status
-    text: str = ""
+    Attributes
+    ----------
+    broken : callable
+        At a level: what is wrong, or "".
+    finds : callable
+        At a level: the violation that 90 % of runs find; inf where the trials are too few.
+    unpaired : int
+        Trials left out because only one of two estimators has a value, or did not converge.
+    """
+
+    broken: Callable[[float], str]
+    finds: Callable[[float], float]
+    unpaired: int = 0
 
 
-HOLDS, VACUOUS = Verdict("holds"), Verdict("vacuous")
+# All comparisons of a setting, as of one row; empty where its bounds are vacuous.
+Setting = tuple[Comparison, ...]
 Facts = Mapping[Spec, SourceFacts | None]
-Comparison = Callable[[Sequence[Row], Sequence[Case]], Iterator[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -80,172 +110,319 @@ class CheckKind:
     needs : str
         What a run must have for it.
     compare : callable
-        Yields a verdict for each comparison that can be made.
+        Yields what can be compared, a setting at a time.
     theorems : tuple of str
         What it compares with: columns beside the table.
     by_default : bool
         Whether a suite that names no checks runs it: not what is printed in a paper, and not
         proved.
+    finds : str
+        What it could have found, for people; of `Check.finds`.
     """
 
     what: str
     needs: str
-    compare: Comparison
+    compare: Callable[[Sequence[Row], Sequence[Case]], Iterator[Setting]]
     theorems: tuple[str, ...] = ()
     by_default: bool = True
+    finds: str = "a violation of {} nats"
 
 
 def run_checks(
     names: Sequence[str] | None, rows: Sequence[Row], cases: Sequence[Case]
 ) -> tuple[Check, ...]:
-    """Run the checks of these names; for None, those by default, and return those with a verdict.
+    """Run the checks of these names; for None, those by default that have something to compare.
 
-    A check that is not named and says nothing of these rows, since it does not apply or its bound
-    is vacuous, is left out.
+    A run of which all theorems hold has a violation with a probability of `FALSE_ALARM` at most:
+    its checks share it, and the comparisons of each. By default a check whose bound is vacuous is
+    left out.
     """
-    if names is not None:
-        return tuple(run_check(name, rows, cases) for name in names)
-    found = (run_check(name, rows, cases) for name, kind in CHECKS.items() if kind.by_default)
-    return tuple(check for check in found if check.holds is not None)
+    asked = [name for name, kind in CHECKS.items() if kind.by_default] if names is None else names
+    settings = {name: list(CHECKS[name].compare(rows, cases)) for name in asked}
+    level = FALSE_ALARM / max(1, sum(any(found) for found in settings.values()))
+    checks = [_check(name, settings[name], level) for name in asked]
+    said = {"holds", "violated", "cannot tell"}
+    return tuple(check for check in checks if names is not None or check.status in said)
 
 
-def run_check(name: str, rows: Sequence[Row], cases: Sequence[Case]) -> Check:
-    """Run the check of that name over the rows it applies to."""
+def _check(name: str, settings: Sequence[Setting], level: float) -> Check:
+    """Return the check of that name, which is wrong with probability `level` at most."""
     kind = CHECKS[name]
-    verdicts = list(kind.compare(rows, cases))
-    broken = [verdict.text for verdict in verdicts if verdict.status == "violated"]
-    vacuous = sum(verdict.status == "vacuous" for verdict in verdicts)
-    held = len(verdicts) - vacuous - len(broken)
-    but = f", vacuous at {vacuous}" if vacuous else ""
+    level /= max(1, sum(map(len, settings)))
+    broken = [text for setting in settings for each in setting if (text := each.broken(level))]
+    found = [_reach(setting, level) for setting in settings if setting]
+    vacuous, known = settings.count(()), [each for each in found if each < math.inf]
+    finds = (min(known), max(known)) if known else None
+    counts = (("vacuous at", vacuous), ("cannot tell at", len(found) - len(known)))
+    but = "".join(f", {what} {count}" for what, count in counts if count)
+    lost = sum(each.unpaired for setting in settings for each in setting)
+    but += f"; trials without a partner or not converged: {lost}" if lost else ""
+    if finds:
+        ends = dict.fromkeys(f"{end:.2g}" for end in finds)
+        but += f"; finds {kind.finds.format(' to '.join(ends))} in 90 % of runs"
     if broken:
-        return Check(name, "violated", f"{kind.what}: violated at {'; '.join(broken)}")
-    if held:
-        return Check(name, "holds", f"{kind.what}: {held} of {len(verdicts)}{but}")
+        return Check(name, "violated", f"{kind.what}: violated at {'; '.join(broken)}{but}", finds)
+    if known:
+        return Check(name, "holds", f"{kind.what}: {len(known)} of {len(settings)}{but}", finds)
+    if found:
+        few = f"too few trials to find a violation at any of {len(found)}"
+        return Check(name, "cannot tell", f"{kind.what}: {few}")
     if vacuous:
         return Check(name, "vacuous", f"{kind.what}: says nothing at any of {vacuous}")
     return Check(name, "not applicable", f"{kind.what}: nothing to compare (needs {kind.needs})")
+
+
+def _reach(setting: Setting, level: float) -> float:
+    """Return the violation that is found by each comparison that finds any; inf where none does."""
+    found = [reach for each in setting if (reach := each.finds(level)) < math.inf]
+    return max(found, default=math.inf)
 
 
 def _facts(cases: Sequence[Case]) -> Facts:
     return {case.source: case.facts for case in cases}
 
 
+def _where(row: Row) -> str:
+    return f"{row.source.label}, n={row.n}"
+
+
+def _of_mean(text: str, beyond: float, row: Row, facts: SourceFacts | None) -> Comparison:
+    """Return whether a mean over trials of the plug-in's errors is beyond a bound.
+
+    Parameters
+    ----------
+    text : str
+        What is wrong then, up to by how much.
+    beyond : float
+        By how much the mean that was seen is beyond the bound, in nats, errors of the reference
+        taken off.
+    row : Row
+        Of the plug-in.
+    facts : SourceFacts or None
+        Of the source.
+    """
+    missed = shortfall(row.errors, plug_in_deviation(row.n, facts)) + row.reference_limit
+
+    def arm(level: float) -> float:
+        return float(plug_in_arm(row.n, row.numerical_errors, row.standard_errors, level, facts))
+
+    def broken(level: float) -> str:
+        least = beyond - arm(level)
+        return f"{text} by {least:.4g} at least" if least > 0.0 else ""
+
+    return Comparison(broken, lambda level: _within(arm(level) + missed + NUMERICAL_SLACK, row))
+
+
+def _within(found: float, row: Row) -> float:
+    """Return a violation, or inf where it is longer than all that the plug-in can be, log n."""
+    return found if found < math.log(row.n) else math.inf
+
+
+def _of_each(text: str, beyond: Floats, errors: Floats, slack: float, unpaired: int) -> Comparison:
+    """Return whether any of several values is beyond a bound by more than its numerical error.
+
+    Parameters
+    ----------
+    text : str
+        What is wrong then, up to in how many trials.
+    beyond, errors : ndarrays of shape (trials,)
+        By how much each is beyond, and its numerical error, NaN for none; in nats.
+    slack : float
+        What all may be beyond by.
+    unpaired : int
+        See `Comparison`.
+    """
+    stated = np.nan_to_num(errors)
+    trials = len(beyond)
+
+    def broken(level: float) -> str:
+        excess = beyond - slack - error_quantile(level / trials) * stated
+        wrong = int(np.sum(excess > 0.0))
+        most = f"in {wrong} of {trials} trials, in one by {excess.max():.4g} at least"
+        return f"{text} {most}" if wrong else ""
+
+    def finds(level: float) -> float:
+        quantile = error_quantile(level / trials) + found_beyond()
+        return 2.0 * slack + quantile * float(stated.max())
+
+    return Comparison(broken, finds, unpaired)
+
+
 def _of_theorems(what: str, *theorems: str, by_default: bool = True) -> CheckKind:
     """Return the check of each plug-in's row with its own bounds."""
 
-    def verdicts(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+    def compare(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
         facts = _facts(cases)
         for row in rows:
-            found = bounds_for(row, facts[row.source], theorems)
-            parts = [
-                VACUOUS if name in found.vacuous else _compare(row, name, value, facts[row.source])
-                for name, value in found.values.items()
-            ]
-            if any(part is None for part in parts):
+            known = facts[row.source]
+            found = bounds_for(row, known, theorems)
+            telling = {k: v for k, v in found.values.items() if k not in found.vacuous}
+            if known is None or not len(row.errors) or not found.values:
                 continue
-            known = [part for part in parts if part is not None]
-            wrong = next((part for part in known if part.status == "violated"), None)
-            if wrong is not None:
-                yield wrong
-            elif known:
-                yield HOLDS if HOLDS in known else VACUOUS
+            compared = [c for k, v in telling.items() for c in _with_bound(row, k, v, known)]
+            if compared or not telling:
+                yield tuple(compared)
 
-    needs = "2 trials of sp and what the bound asks of a source"
-    return CheckKind(what, needs, verdicts, theorems, by_default)
+    needs = "a trial of sp and what the bound asks of a source"
+    return CheckKind(what, needs, compare, theorems, by_default)
 
 
-def _compare(row: Row, name: str, bound: float, facts: SourceFacts | None) -> Verdict | None:
-    """Compare a row's statistic with a bound; None where its interval is not known."""
+def _with_bound(row: Row, name: str, bound: float, facts: SourceFacts) -> Iterator[Comparison]:
+    """Compare a row's statistic with a bound, and each of its trials where the theorem does."""
     theorem = THEOREMS[name]
-    of = mean_interval if theorem.statistic == "bias" else mae_interval
     slack = row.reference_limit + NUMERICAL_SLACK
-    interval = of(-row.errors, slack, CHECK_CONFIDENCE, scatter_of(row.n, facts))
-    if interval is None:
-        return None
-    called = "h - E sp" if theorem.statistic == "bias" else "MAE"
-    where = f"{row.source.label}, n={row.n}"
-    if theorem.side == "lower" and interval[1] < bound:
-        text = f"{where}: {called} is at most {interval[1]:.4g}, the lower bound is {bound:.4g}"
-        return Verdict("violated", text)
-    if theorem.side == "upper" and interval[0] > bound:
-        text = f"{where}: {called} is at least {interval[0]:.4g}, the upper bound is {bound:.4g}"
-        return Verdict("violated", text)
-    return HOLDS
+    each = theorem.each(row.n, facts) if theorem.each else None
+    if each is not None and each >= 0.0 and row.converged.any():
+        good = row.converged
+        text = f"{_where(row)}: h - {row.estimator.label} is below {each:.4g}"
+        excess = (row.errors + each)[good]
+        yield _of_each(text, excess, row.numerical_errors[good], slack, int(np.sum(~good)))
+    if each is not None and each >= bound:
+        return  # the mean then says no more
+    of_bias, above = theorem.statistic == "bias", theorem.side == "upper"
+    mean = float(-row.errors.mean() if of_bias else np.abs(row.errors).mean())
+    called = "h - E sp" if of_bias else "MAE"
+    beyond = mean - bound if above else bound - mean
+    side = "above" if above else "below"
+    text = f"{_where(row)}: {called} is {side} {bound:.4g}"
+    yield _of_mean(text, beyond - slack, row, facts)
 
 
-def _pairwise(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
-    """Compare pairwise-distance bounds with the plug-in, each trial's own."""
-    for plug_in, bound, sign in _PAIRWISE:
-        inner = {(r.source, r.n): r for r in rows if r.estimator.name == plug_in}
-        for row in rows:
-            within = inner.get((row.source, row.n))
-            if row.estimator.name != bound or within is None or row.failed or within.failed:
-                continue
-            excess = sign * (within.errors - row.errors)
-            interval = mean_interval(excess, NUMERICAL_SLACK, CHECK_CONFIDENCE)
-            if interval is None:
-                continue
-            beyond = f"{plug_in} is beyond {row.estimator.label} by {interval[0]:.4g} at least"
-            where = f"{row.source.label}, n={row.n}"
-            yield Verdict("violated", f"{where}: {beyond}") if interval[0] > 0.0 else HOLDS
-
-
-def _bracket(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
-    """Compare the means of sp and sp-loo with the truth, which they enclose."""
+def _in_order(pairs: Sequence[tuple[str, str]], rows: Sequence[Row]) -> Iterator[Setting]:
+    """Compare two values of the same samples, of which one is never above the other."""
+    of: dict[tuple[Spec, int, str], list[Row]] = {}
     for row in rows:
-        sign = {"sp": 1.0, "sp-loo": -1.0}.get(row.estimator.name)
-        if sign is None:
-            continue
-        slack = row.reference_limit + NUMERICAL_SLACK
-        interval = mean_interval(sign * row.errors, slack, CHECK_CONFIDENCE)
-        if interval is None:
-            continue
-        side = "above" if sign > 0.0 else "below"
-        where = f"{row.source.label}, n={row.n}"
-        text = f"{where}: E {row.estimator.label} is {side} the truth by {interval[0]:.4g} at least"
-        yield Verdict("violated", text) if interval[0] > 0.0 else HOLDS
+        of.setdefault((row.source, row.n, row.estimator.name), []).append(row)
+    for low, high in pairs:
+        for (source, n, name), lower in of.items():
+            if name == low:
+                for row, other in itertools.product(lower, of.get((source, n, high), [])):
+                    yield from _pair(row, other)
 
 
-def _coverage(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+def _pair(row: Row, other: Row) -> Iterator[Setting]:
+    first, second, unpaired = matched_trials(row, other)
+    good = row.converged[first] & other.converged[second]
+    first, second, unpaired = first[good], second[good], unpaired + int(np.sum(~good))
+    if not len(first):
+        return
+    stated = [
+        np.nan_to_num(part)
+        for part in (row.numerical_errors[first], other.numerical_errors[second])
+    ]
+    text = f"{_where(row)}: {row.estimator.label} is above {other.estimator.label}"
+    excess = row.errors[first] - other.errors[second]
+    yield (_of_each(text, excess, stated[0] + stated[1], NUMERICAL_SLACK, unpaired),)
+
+
+def _pairwise(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
+    """Compare pairwise-distance bounds with the plug-in, each trial's own."""
+    yield from _in_order(_ORDERED, rows)
+
+
+def _bracket(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
+    """Compare sp with sp-loo in each trial, and the means of both with the truth between them."""
+    facts = _facts(cases)
+    for row in rows:
+        if not len(row.errors):
+            continue
+        if row.estimator.name == "sp":
+            yield (_below_truth(row, facts[row.source]),)
+        elif row.estimator.name == "sp-loo":
+            yield (_above_truth(row, facts[row.source]),)
+    yield from _in_order(_BRACKET, rows)
+
+
+def _below_truth(row: Row, facts: SourceFacts | None) -> Comparison:
+    """Compare the mean of sp with the truth, above which it is not."""
+    beyond = float(row.errors.mean()) - row.reference_limit - NUMERICAL_SLACK
+    text = f"{_where(row)}: E {row.estimator.label} is above the truth"
+    return _of_mean(text, beyond, row, facts)
+
+
+def _above_truth(row: Row, facts: SourceFacts | None) -> Comparison:
+    """Compare the mean of sp-loo with the truth, below which it is not."""
+    beyond = -float(row.errors.mean())
+    slack = row.reference_limit + NUMERICAL_SLACK
+
+    def least_beyond(level: float) -> float:
+        return least_mean(-row.errors, row.n, level, facts) - slack
+
+    def broken(level: float) -> str:
+        least, where = least_beyond(level), f"{_where(row)}: E {row.estimator.label}"
+        return f"{where} is below the truth by {least:.4g} at least" if least > 0.0 else ""
+
+    return Comparison(
+        broken,
+        lambda level: _within(beyond - least_beyond(level) + shortfall(row.errors), row),
+    )
+
+
+def _coverage(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare how often intervals held the truth with how often they are meant to."""
-    for found, short in too_short(coverages_of(rows)):
-        row = found.row
-        held = f"held the truth in {found.held} of {found.stated} trials at {found.confidence:g}"
-        text = f"{row.source.label}, {row.estimator.label}, n={row.n}: {held} ({cause(found)})"
-        yield Verdict("violated", text) if short else HOLDS
+    for found in coverages_of(rows):
+        if found.stated:
+            row = found.row
+            held = (
+                f"held the truth in {found.held} of {found.stated} trials at {found.confidence:g}"
+            )
+            text = f"{row.source.label}, {row.estimator.label}, n={row.n}: {held} ({cause(found)})"
+            yield (_covering(found, text),)
 
 
-def _integration(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+def _covering(found: Coverage, text: str) -> Comparison:
+    return Comparison(
+        lambda level: text if found.chance < level else "",
+        lambda level: found_misses(found, level),
+    )
+
+
+def _integration(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare the squared error of Monte Carlo integration with its bounds."""
-    for found in integration_errors(rows, _facts(cases), CHECK_CONFIDENCE):
-        broken = {name: v for name, v in found.bounds.items() if found.low > v}
-        name, bound = min(broken.items(), key=lambda item: item[1], default=("", 0.0))
-        where = f"{found.row.source.label}, {found.row.estimator.label}, n={found.row.n}"
-        text = f"{where}: squared error is at least {found.low:.4g}, {name} allows {bound:.4g}"
-        yield Verdict("violated", text) if broken else HOLDS
+    for found in integration_errors(rows, _facts(cases)):
+        yield (_integral(found),)
 
 
-def _minimax(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+def _integral(found: IntegrationError) -> Comparison:
+    name, bound = min(found.bounds.items(), key=lambda item: item[1])
+    against = float(evidence(found.differences**2, bound + found.own + NUMERICAL_SLACK**2))
+    where = f"{found.row.source.label}, {found.row.estimator.label}, n={found.row.n}"
+    text = f"{where}: squared error is {found.mse:.4g} in the mean, {name} allows {bound:.4g}"
+    return Comparison(
+        lambda level: text if against > -math.log(level) else "",
+        lambda level: found_factor(len(found.differences), level),
+        found.unpaired,
+    )
+
+
+def _minimax(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare each estimator's errors on a grid and its random codebooks with what one must be."""
-    for pair in hard_pairs(rows, CHECK_CONFIDENCE):
-        if pair.bound <= 0.0:
-            yield VACUOUS
-        elif pair.highest + NUMERICAL_SLACK < pair.bound:
-            text = f"the larger MAE is at most {pair.highest:.4g}, the bound is {pair.bound:.4g}"
-            yield Verdict("violated", f"{pair.label}: {text}")
-        else:
-            yield HOLDS
+    for pair in hard_pairs(rows, NUMERICAL_SLACK):
+        yield (_hard_pair(pair),) if pair.bound > 0.0 else ()
 
 
-def _capacity(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Verdict]:
+def _hard_pair(pair: HardPair) -> Comparison:
+    says = f"the larger MAE is {pair.largest:.4g}, the bound is {pair.bound:.4g}"
+    return Comparison(
+        lambda level: f"{pair.label}: {says}" if pair.evidence > -math.log(level) else "",
+        lambda level: pair.bound - pair.found_error(level),
+    )
+
+
+def _capacity(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare the true information of each source with the capacities of its channel."""
     limits = {row.source: row.reference_limit for row in rows}
     for found in capacities_of(cases):
         error = limits.get(found.source, found.error)
         for name, most in found.upper.items():
-            beyond = found.information - error - most - _ROUNDING * (1.0 + most)
+            slack = error + _ROUNDING * (1.0 + most)
+            beyond = found.information - most - slack
             text = f"{found.source.label}: I is above {name} by {beyond:.4g}"
-            yield Verdict("violated", text) if beyond > 0.0 else HOLDS
+            yield (_certain(text if beyond > 0.0 else "", 2.0 * slack),)
+
+
+def _certain(text: str, finds: float) -> Comparison:
+    return Comparison(lambda level: text, lambda level: finds)
 
 
 CHECKS: dict[str, CheckKind] = {
@@ -269,26 +446,31 @@ CHECKS: dict[str, CheckKind] = {
     ),
     "pairwise-bounds": CheckKind(
         "sp and sp-mi between the pairwise-distance bounds of their own draws",
-        "2 trials of both",
+        "a trial of both",
         _pairwise,
+        finds="{} nats in any trial",
     ),
     "bracket": CheckKind(
-        "truth between the means of sp and sp-loo", "2 trials of sp or sp-loo", _bracket
+        "truth between the means of sp and sp-loo, and sp below sp-loo in each trial",
+        "a trial of sp or two of sp-loo",
+        _bracket,
     ),
     "theorem-7": CheckKind(
         "squared error of Monte Carlo integration below (20), (21) and d/(n n_MC)",
-        "2 trials of sp-monte-carlo and of sp",
+        "a trial of sp-monte-carlo and of sp",
         _integration,
+        finds="{} times the bound",
     ),
     "minimax": CheckKind(
         "larger mean absolute error on a grid and its random codebooks above the minimax bound",
-        "2 trials of a grid and a random codebook, both with end points",
+        "a trial of a grid and a random codebook, both with end points",
         _minimax,
     ),
     "coverage": CheckKind(
         "intervals hold the truth as often as they are meant to",
         "an estimator that states intervals",
         _coverage,
+        finds="intervals that miss a share of {}",
     ),
     "capacity": CheckKind(
         "information below the capacities of the channel", "sources that tell I(S;S+Z)", _capacity

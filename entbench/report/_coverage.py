@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import bdtr, betaincinv
+from scipy.special import bdtr, bdtri, betaincinv
 
 from entbench.report._format import finite_or_none, number
 from entbench.report._render import Table
 from entbench.report._statistics import Row
 
-# A run in which all intervals are sound has a row that the check finds with this probability.
+# A run in which all theorems hold has a check that is violated with this probability at most.
 FALSE_ALARM = 1e-3
 _CONFIDENCE = 0.95
 _COLUMNS = (
@@ -136,15 +136,15 @@ def _percent(share: float) -> str:
     return f"{100.0 * share:.0f}"
 
 
-def too_short(coverages: Sequence[Coverage]) -> Iterator[tuple[Coverage, bool]]:
-    """Tell of each row with intervals whether they hold the truth too rarely to be sound.
+def found_misses(coverage: Coverage, level: float) -> float:
+    """Return the share of trials that intervals miss which 90 % of runs would find too short.
 
-    A row does where sound intervals would hold it so rarely with a probability of `FALSE_ALARM`
-    over the number of rows (Bonferroni).
+    Too short is a `Coverage.chance` below `level`. inf where so few trials show nothing.
     """
-    stated = [one for one in coverages if one.stated]
-    for one in stated:
-        yield one, one.chance < FALSE_ALARM / len(stated)
+    counts = np.arange(coverage.stated + 1)
+    short = int(np.sum(bdtr(counts, coverage.stated, coverage.confidence) < level)) - 1
+    # of Bin(stated, share), so few or fewer with probability 0.9
+    return math.inf if short < 0 else 1.0 - float(bdtri(short, coverage.stated, 0.9))
 
 
 def cause(coverage: Coverage) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from entbench import bounds
 from entbench._base import SourceFacts
 from entbench._records import Spec
-from entbench.report._intervals import mean_square_interval
-from entbench.report._statistics import Row
+from entbench.report._intervals import CONFIDENCE, Floats, mean_square_interval
+from entbench.report._statistics import Row, matched_trials
 
 _MONTE_CARLO, _FINE = "sp-monte-carlo", "sp"
 
@@ -32,6 +32,12 @@ class IntegrationError:
         of the finer integral.
     bounds : dict of str to float
         By name: "(20)" for S in the cube, "(21)" where E |S|^2 is known, "d/(n n_MC)" always.
+    differences : ndarray of shape (pairs,)
+        Of the two integrals, in nats, for the trials of which both are known.
+    own : float
+        Mean squared numerical error of the finer integral.
+    unpaired : int
+        Trials of which only one is known.
     """
 
     row: Row
@@ -40,10 +46,15 @@ class IntegrationError:
     low: float
     high: float
     bounds: Mapping[str, float]
+    differences: Floats = field(compare=False)
+    own: float
+    unpaired: int
 
 
 def integration_errors(
-    rows: Sequence[Row], facts: Mapping[Spec, SourceFacts | None], confidence: float
+    rows: Sequence[Row],
+    facts: Mapping[Spec, SourceFacts | None],
+    confidence: float = CONFIDENCE,
 ) -> Iterator[IntegrationError]:
     """Yield the error of each row of plain Monte Carlo, against `sp` on the same samples."""
     fine = {(row.source, row.n): row for row in rows if row.estimator.name == _FINE}
@@ -51,13 +62,12 @@ def integration_errors(
         beside, known = fine.get((row.source, row.n)), facts[row.source]
         if row.estimator.name != _MONTE_CARLO or beside is None or known is None:
             continue
-        if row.failed or beside.failed:
-            continue
-        difference = row.errors - beside.errors
+        coarse, finer, unpaired = matched_trials(row, beside)
+        difference = row.errors[coarse] - beside.errors[finer]
         interval = mean_square_interval(difference, confidence)
         if interval is None:
             continue
-        own = float(np.mean(np.nan_to_num(beside.numerical_errors) ** 2))
+        own = float(np.mean(np.nan_to_num(beside.numerical_errors[finer]) ** 2))
         draws = int(dict(row.estimator.params)["draws"] or 0)
         yield IntegrationError(
             row,
@@ -66,6 +76,9 @@ def integration_errors(
             interval[0] - own,
             interval[1] - own,
             _bounds(row.n, draws, known),
+            difference,
+            own,
+            unpaired,
         )
 
 

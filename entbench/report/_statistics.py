@@ -24,6 +24,8 @@ from entbench.report._intervals import (
     standard_error,
 )
 
+Places = NDArray[np.intp]
+
 # Points are no line where chance explains their distance to one less often than this, and some are
 # further from it than this factor.
 _CHANCE, _NEAR = 1e-4, 1.1
@@ -39,6 +41,8 @@ class Row:
         Whose numbers these are.
     n, trials, failed : int
         Samples; trials asked for; trials that failed.
+    draws : tuple of (trial, seed)
+        Which samples each of the errors is of: rows of one source and n are matched by these.
     errors : ndarray of shape (trials - failed,)
         Estimate minus reference, in nats.
     numerical_errors, standard_errors : ndarray of shape (trials - failed,)
@@ -70,6 +74,7 @@ class Row:
     n: int
     trials: int
     failed: int
+    draws: tuple[tuple[int, int], ...]
     errors: Floats
     numerical_errors: Floats
     standard_errors: Floats
@@ -129,6 +134,24 @@ def rows_of(run: SuiteRun) -> list[Row]:
         cell = record.cell
         groups.setdefault((cell.source, cell.estimator, cell.n), []).append(record)
     return [_row(cases[source], group) for (source, _, _), group in groups.items()]
+
+
+def matched_trials(first: Row, second: Row) -> tuple[Places, Places, int]:
+    """Return where two rows of one source and n have the same samples.
+
+    Returns
+    -------
+    first, second : int arrays of shape (pairs,)
+        Places in the arrays of the two rows.
+    unpaired : int
+        Samples of which only one of the two rows has a value.
+    """
+    ours, theirs = ({draw: i for i, draw in enumerate(row.draws)} for row in (first, second))
+    common = [draw for draw in ours if draw in theirs]
+    first_places, second_places = (
+        np.array([places[draw] for draw in common], np.intp) for places in (ours, theirs)
+    )
+    return first_places, second_places, len(ours.keys() ^ theirs.keys())
 
 
 def holds_truth(record: Record, reference: Reference) -> bool | None:
@@ -248,6 +271,7 @@ def _row(case: Case, group: Sequence[Record]) -> Row:
         n=cell.n,
         trials=len(group),
         failed=len(group) - len(good),
+        draws=tuple((record.cell.trial, record.cell.seed) for record in good),
         errors=errors,
         numerical_errors=np.array([r.numerical_error for r in good], dtype=np.float64),
         standard_errors=np.array([r.standard_error for r in good], dtype=np.float64),

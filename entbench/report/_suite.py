@@ -31,6 +31,7 @@ _MAX_NOTES = 5
 _MARKS: dict[Status, str] = {
     "holds": "✓ check",
     "violated": "✗ check VIOLATED",
+    "cannot tell": "? check cannot tell",
     "vacuous": "○ check vacuous",
     "not applicable": "- check not applicable",
 }

@@ -40,6 +40,8 @@ class Theorem:
         Whether it holds for the very source; otherwise for the worst of its class.
     estimators : tuple of str
         For which.
+    each : callable or None
+        A lower bound on ``h - estimate`` for the samples of every single trial, as `bound`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Theorem:
     bound: Bound
     of_source: bool = True
     estimators: tuple[str, ...] = PLUG_INS
+    each: Bound | None = None
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,6 @@ def range_of(facts: SourceFacts) -> float:
     return length
 
 
-def scatter_of(n: int, facts: SourceFacts | None) -> float:
-    """Return a standard deviation that errors of the plug-in have, whatever few trials show.
-
-    Where S has finitely many values: that of the entropy of their counts, which has few values of
-    its own where repeats are rare. In nats; 0 where nothing is known.
-    """
-    if facts is None or facts.log_values is None:
-        return 0.0
-    return bounds.count_entropy_deviation(n, facts.log_values)
-
-
 def _bias_lower(n: int, facts: SourceFacts) -> float | None:
     information = facts.mutual_information
     if information is None:
@@ -130,6 +122,12 @@ def _bias_lower(n: int, facts: SourceFacts) -> float | None:
     if facts.log_values is None:
         return lower
     return max(lower, bounds.uniform_values_bias_bound(n, information, facts.log_values))
+
+
+def _from_ceiling(n: int, facts: SourceFacts) -> float | None:
+    """Return ``I - log n``: no plug-in is above ``h(Z) + log n``."""
+    information = facts.mutual_information
+    return None if information is None else information - math.log(n)
 
 
 def _bias_upper(n: int, facts: SourceFacts) -> float | None:
@@ -218,6 +216,7 @@ THEOREMS: dict[str, Theorem] = {
             "bias",
             "lower",
             _bias_lower,
+            each=_from_ceiling,
         ),
         Theorem(
             "bias_upper", "|bias| ≤", "|bias| of sp ≤ (this source)", "bias", "upper", _bias_upper
@@ -246,6 +245,7 @@ THEOREMS: dict[str, Theorem] = {
             "bias",
             "lower",
             _theorem_6,
+            each=_theorem_6,
         ),
         Theorem(
             "theorem_4_printed",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from scipy.special import rel_entr
+
 from entbench import bounds
 from entbench._base import SourceFacts
 from entbench._records import Spec
-from entbench.report._intervals import mae_interval
+from entbench.report._intervals import Floats, mae_interval
 from entbench.report._statistics import Row
 from entbench.report._theorems import PLUG_INS
 
+_SHARES = 1000
 # in the order of the table: proved ones first
 UPPER = ("bias + deviation", "Theorem 4, proved", "Theorem 4 as printed*", "Theorem 5 as printed*")
 
@@ -116,33 +121,82 @@ class HardPair:
     ----------
     label : str
         Estimator, laws and n in a line.
-    highest : float
-        The larger of two upper confidence limits: of the mean absolute error on the grid, and of
-        its mean over the random codebooks on that grid; in nats.
     bound : float
-        What the larger of the two is at least, for every estimator.
+        What the larger of two mean absolute errors is at least, for every estimator, in nats: on
+        the grid, and over the random codebooks on that grid.
+    gap : float
+        At least how far the two true values are apart, in nats.
+    alike : float
+        How probable it is, at least, that samples of both laws look the same.
+    on_grid, on_codebooks : ndarrays of shape (trials,)
+        Absolute errors over the gap, at most 1; errors of the truth are added.
+
+    Notes
+    -----
+    The means of `on_grid` and `on_codebooks` add up to `alike` at least: estimates from samples
+    that look the same are off by the gap in all. With k trials of each, or more, the means that are
+    seen add up to s or less with a probability of at most ``exp(-2 k D(s/2 || alike/2))``, D the
+    divergence of two coins: Hoeffding's inequality for values in [0, 1], whatever their law.
     """
 
     label: str
-    highest: float
     bound: float
+    gap: float
+    alike: float
+    on_grid: Floats
+    on_codebooks: Floats
+
+    @property
+    def evidence(self) -> float:
+        """How much the errors speak against the bound: minus the log of a p-value."""
+        seen = 0.5 * float(self.on_grid.mean() + self.on_codebooks.mean())
+        return float(self.evidence_of(np.array(seen)))
+
+    def found_error(self, level: float) -> float:
+        """Return the largest error, the same on both laws, that is found too small; or -inf."""
+        shares = np.linspace(0.0, 0.5 * self.alike, _SHARES)
+        found = shares[self.evidence_of(shares) > -math.log(level)]
+        return self.gap * float(found.max()) if len(found) else -math.inf
+
+    def evidence_of(self, seen: Floats) -> Floats:
+        """Return the evidence of means that add up to twice these."""
+        due = 0.5 * self.alike
+        low = np.minimum(seen, due)
+        trials = min(len(self.on_grid), len(self.on_codebooks))
+        return np.asarray(2 * trials * (rel_entr(low, due) + rel_entr(1.0 - low, 1.0 - due)))
+
+    @property
+    def largest(self) -> float:
+        """The larger of the two mean absolute errors, of errors cut at the gap, in nats."""
+        return self.gap * max(float(self.on_grid.mean()), float(self.on_codebooks.mean()))
 
 
-def hard_pairs(rows: Sequence[Row], confidence: float) -> Iterator[HardPair]:
-    """Yield each estimator's errors on a grid and on random codebooks of the same grid."""
+def hard_pairs(rows: Sequence[Row], slack: float) -> Iterator[HardPair]:
+    """Yield each estimator's errors on a grid and on random codebooks of the same grid.
+
+    Codebooks count as drawn anew for each trial; estimators that know one of them in particular are
+    not what the bound is about. `slack` is what errors may have of rounding, in nats.
+    """
     grids, codebooks = _on_a_grid(rows, "grid"), _on_a_grid(rows, "random-codebook")
     for (estimator, n, law, points), found in codebooks.items():
         on_grid = grids.get((estimator, n, law, None))
-        limits = [_upper_limit(row, confidence) for row in (*(on_grid or ()), *found)]
-        if on_grid is None or None in limits:
+        if on_grid is None or points is None:
             continue
-        first, *rest = (limit for limit in limits if limit is not None)
         d, k, sigma = law
-        yield HardPair(
-            f"{estimator.label}, d={d}, sigma={sigma:g}, k={k}, {points} points, n={n}",
-            max(first, sum(rest) / len(rest)),
-            bounds.two_point_risk_bound(n, d, sigma, k, points or 1),
-        )
+        bound = bounds.two_point_risk_bound(n, d, sigma, k, points)
+        alike = max(0.0, 1.0 - 0.5 * n * (n - 1) / points)
+        gap = 2.0 * bound / alike if alike else 0.0
+        parts = [_shares(part, gap, slack) for part in (on_grid, found)]
+        if all(map(len, parts)):
+            label = f"{estimator.label}, d={d}, sigma={sigma:g}, k={k}, {points} points, n={n}"
+            yield HardPair(label, bound, gap, alike, *parts)
+
+
+def _shares(rows: Sequence[Row], gap: float, slack: float) -> Floats:
+    """Return absolute errors over the gap between two laws, at most 1."""
+    largest = [np.abs(row.errors) + row.reference_limit + slack for row in rows]
+    together = np.concatenate(largest)
+    return np.minimum(together / gap, 1.0) if gap > 0.0 else np.ones_like(together)
 
 
 _Law = tuple[int, int, float]

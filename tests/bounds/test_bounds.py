@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import comb
-from scipy.stats import norm
+from scipy.special import comb, entr
+from scipy.stats import binom, norm
 
 from entbench import bounds
 from entbench.bounds._capacity import AXIS_ERROR
@@ -210,6 +210,31 @@ def test_scatter_of_the_entropy_of_counts(n: int, values: int) -> None:
     seen = float((-(shares * logs).sum(axis=1)).std())
     expected = bounds.count_entropy_deviation(n, math.log(values)) * math.sqrt(1 - 1 / values)
     assert seen == pytest.approx(expected, rel=0.1 + 1 / n)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
+@pytest.mark.parametrize("n", [2, 10, 100])
+def test_concentration_holds_for_two_far_atoms(n: int, share: float) -> None:
+    """The plug-in of two atoms that noise cannot confuse is the entropy of their counts, exactly.
+
+    Its moment generating function is below that of N(mean, v^2) at every argument.
+    """
+    counts = np.arange(n + 1)
+    weights = binom.pmf(counts, n, share)
+    entropies = entr(counts / n) + entr(1.0 - counts / n)
+    away = entropies - weights @ entropies
+    v = bounds.plug_in_concentration(n)
+    for t in np.linspace(-30.0, 30.0, 61) / v:
+        assert np.log(weights @ np.exp(t * away)) <= 0.5 * (t * v) ** 2 + 1e-12
+
+
+def test_concentration_at_its_ends() -> None:
+    assert bounds.plug_in_concentration(1) == 0.0
+    assert bounds.plug_in_concentration(100, 0.0) == 0.0
+    assert bounds.plug_in_concentration(100, 0.1) == pytest.approx(0.005 / 20.0)
+    for n in (10, 10**4, 10**15):
+        most = 0.5 * (1.0 + math.log(n)) / math.sqrt(n) * (1.0 + 1e-12)
+        assert 0.9 * most < bounds.plug_in_concentration(n) <= most
 
 
 def test_scatter_of_counts_at_its_ends() -> None:

@@ -356,6 +356,11 @@ CASES: dict[str, list[Case]] = {
         Case((n, 3.0, 40.0), {"n": n, "I": 3.0, r"I_\chi^2": 40.0}, ((0, 0), (0, 2)))
         for n in (1, 10, 1000)
     ],
+    "plug_in_concentration": [
+        Case((n, diameter), {"n": n, "D": diameter})
+        for n in (1, 10, 1000)
+        for diameter in (1.5, 9.0)
+    ],
     "plug_in_risk_bound": [
         Case(
             (70, 4, 0.3),

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import gamma
+from scipy.special import gamma, ndtr
 
 from entbench import bounds, run_suite
 from entbench._base import SourceFacts
 from entbench._records import SuiteRun
 from entbench.report import CHECKS, Check, suite_printout, summarise
 from entbench.report._capacity import upper_bounds
+from entbench.report._chance import plug_in_arm
+from entbench.report._intervals import CHECK_CONFIDENCE, mean_interval
 from entbench.report._statistics import rows_of
 from entbench.report._theorems import THEOREMS, bounds_for, moment_norm
+from entbench.suites.timing import verdicts_checks
+from entbench.suites.timing._verdicts import LAWS
 
 RunOf = Callable[..., SuiteRun]
 
@@ -32,12 +36,12 @@ WIDE_CUBE = SourceFacts(10, 0.1, True)
 # check, estimator, error at one n, n, facts -> status
 CASES: list[tuple[str, str, float, int, SourceFacts, str]] = [
     ("plug-in-bias", "sp", -0.02, 100, CUBE, "holds"),  # log(1 + 3/100) = 0.0296
-    ("plug-in-bias", "sp", -0.04, 100, CUBE, "violated"),
-    ("plug-in-bias", "sp", 0.01, 100, CUBE, "violated"),
+    ("plug-in-bias", "sp", -0.4, 100, CUBE, "violated"),
+    ("plug-in-bias", "sp", 0.4, 100, CUBE, "violated"),
     # of 5 nats, 2 samples hold log 2 at most
     ("plug-in-bias", "sp", -0.1, 2, replace(CUBE, mutual_information=5.0), "violated"),
-    ("plug-in-bias", "sp-mi", -0.04, 100, CUBE, "violated"),
-    ("plug-in-bias", "kl", -0.04, 100, CUBE, "not applicable"),
+    ("plug-in-bias", "sp-mi", -0.4, 100, CUBE, "violated"),
+    ("plug-in-bias", "kl", -0.4, 100, CUBE, "not applicable"),
     ("plug-in-risk", "sp", -1e-4, 10**6, CUBE, "holds"),
     ("plug-in-risk", "sp", 1.0, 10**6, CUBE, "violated"),
     ("plug-in-risk", "sp", 1.0, 10, SourceFacts(10, 0.05, True), "vacuous"),
@@ -55,13 +59,16 @@ CASES: list[tuple[str, str, float, int, SourceFacts, str]] = [
     ("theorem-6", "sp", -0.1, 9, EIGHT, "vacuous"),  # log 8 - log 9 < 0
     ("theorem-6", "sp", -0.1, 2, CUBE, "not applicable"),
     ("subgaussian", "sp", -0.001, 100, NARROW, "holds"),
-    ("subgaussian", "sp", -0.002, 100, NARROW, "violated"),  # log(1 + 0.1547/100) = 0.00155
+    ("subgaussian", "sp", -0.4, 100, NARROW, "violated"),  # log(1 + 0.1547/100) = 0.00155
     ("subgaussian", "sp", -1.0, 100, replace(NARROW, subgaussian_constant=40.0), "vacuous"),
     ("subgaussian", "sp", -0.001, 100, CUBE, "not applicable"),
     ("bracket", "sp", -0.01, 100, CUBE, "holds"),
-    ("bracket", "sp", 0.01, 100, CUBE, "violated"),
+    ("bracket", "sp", 0.4, 100, CUBE, "violated"),
     ("bracket", "sp-loo", 0.01, 100, CUBE, "holds"),
-    ("bracket", "sp-loo", -0.01, 100, CUBE, "violated"),
+    ("bracket", "sp-loo", -0.36, 100, CUBE, "holds"),  # 0.36 by chance, 0.07 hidden in 1000
+    ("bracket", "sp-loo", -0.45, 100, CUBE, "violated"),
+    ("bracket", "sp-loo", -0.45, 100, SourceFacts(1, 0.1), "holds"),  # or 0.16, far away
+    ("bracket", "sp-loo", -0.6, 100, SourceFacts(1, 0.1), "violated"),
     ("bracket", "sp-jackknife", 0.01, 100, CUBE, "not applicable"),
 ]
 
@@ -89,12 +96,13 @@ def test_every_check_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_grid", "on_codebooks", "n", "status"),
+    ("on_grid", "on_codebooks", "n", "trials", "status"),
     [
-        (4.0, (0.1, 0.1), 10, "holds"),
-        (0.1, (9.0, 0.1), 10, "holds"),  # their mean is above
-        (0.1, (4.0, 0.1), 10, "violated"),
-        (0.1, (0.1, 0.1), 16, "vacuous"),  # 16 * 15 / 2 > 100: repeats tell the two apart
+        (4.0, (0.1, 0.1), 10, 40, "holds"),
+        (0.1, (9.0, 0.1), 10, 40, "holds"),  # their mean is above
+        (0.1, (1.0, 0.1), 10, 40, "violated"),
+        (0.1, (0.1, 0.1), 10, 10, "cannot tell"),
+        (0.1, (0.1, 0.1), 16, 40, "vacuous"),  # 16 * 15 / 2 > 100: repeats tell the two apart
     ],
 )
 def test_minimax_is_asked_of_its_own_two_laws(
@@ -103,14 +111,18 @@ def test_minimax_is_asked_of_its_own_two_laws(
     on_grid: float,
     on_codebooks: tuple[float, float],
     n: int,
+    trials: int,
     status: str,
 ) -> None:
-    """log(8^10/100) less what noise hides, 12.7 nats, times (1 - 45/100)/2: 3.5 nats at n = 10."""
+    """log(8^10/100) less what noise hides, 12.7 nats, times (1 - 45/100)/2: 3.5 nats at n = 10.
+
+    Exact values in m trials of each have a p-value of 0.725^(2m): 0.0016 for 10, 7e-12 for 40.
+    """
     grid = {"d": 10, "k": 8, "sigma": 0.1, "ends": True}
 
     def run(error: float, source: str, **more: int) -> SuiteRun:
         params = {**grid, **more}
-        values = {n: error + WOBBLE}
+        values = {n: error + np.resize(WOBBLE, trials)}
         return run_of(values, source=source, source_params=params, facts=WIDE_CUBE)
 
     books = [
@@ -134,28 +146,33 @@ def test_details_count_and_name_settings(run_of: RunOf) -> None:
     def detail(values: dict[int, Any], estimator: str = "sp") -> str:
         return check_of(run_of(values, estimator, facts=facts), "theorem-6").detail
 
-    assert detail(bias) == f"{what}: 2 of 2"
-    assert detail(bias | nothing) == f"{what}: 2 of 5, vacuous at 3"
+    # of each trial, up to rounding: of two lots of 1e-6 nats the one may hide the other
+    finds = "finds a violation of 2e-06 nats in 90 % of runs"
+    assert detail(bias) == f"{what}: 2 of 2; {finds}"
+    assert detail(bias | nothing) == f"{what}: 2 of 5, vacuous at 3; {finds}"
     assert detail(nothing) == f"{what}: says nothing at any of 3"
-    assert detail(bias, "kl").startswith(f"{what}: nothing to compare (needs 2 trials of sp")
+    assert detail(bias, "kl").startswith(f"{what}: nothing to compare (needs a trial of sp")
     broken = detail(bias | nothing | {3: 0.5 + WOBBLE, 5: 0.7 + WOBBLE})
-    where = "violated at made-up[d=1], n=3: h - E sp is at most "
+    where = "violated at made-up[d=1], n=3: h - sp is below 0.9808 in 10 of 10 trials, in one by "
     assert broken.startswith(f"{what}: {where}")
-    assert "the lower bound is 0.9808; made-up[d=1], n=5" in broken
+    assert "; made-up[d=1], n=5" in broken
     assert "n=2:" not in broken
 
 
-def test_one_trial_is_nothing_to_compare(run_of: RunOf) -> None:
+def test_one_trial_says_something_of_the_plug_in_and_of_nothing_else(run_of: RunOf) -> None:
+    """The plug-in's scatter is bounded; of sp-loo, one trial shows none."""
     for name, estimator, error, n, facts, status in CASES:
         if status == "violated":
-            one = run_of({n: [error]}, estimator, facts=facts)
-            assert check_of(one, name).status == "not applicable", name
+            far = error if name == "theorem-6" else 100.0 * error
+            one = run_of({n: [far]}, estimator, facts=facts)
+            expected = "cannot tell" if estimator == "sp-loo" else "violated"
+            assert check_of(one, name).status == expected, name
 
 
 def test_error_of_the_reference_excuses(run_of: RunOf) -> None:
-    """Where the truth is known to 0.01 only, a bias 0.005 beyond its bound is no violation."""
-    for error, status in ((0.0, "violated"), (0.01, "holds")):
-        run = run_of({100: 0.005 + WOBBLE}, "sp", facts=CUBE, error=error)
+    """Where the truth is known to 0.4 only, a bias 0.4 beyond its bound is no violation."""
+    for error, status in ((0.0, "violated"), (0.4, "holds")):
+        run = run_of({100: 0.4 + WOBBLE}, "sp", facts=CUBE, error=error)
         assert check_of(run, "bracket").status == status
         assert check_of(run, "plug-in-bias").status == status
 
@@ -173,9 +190,9 @@ def test_pairwise_bounds(
     upper: float,
     holds: bool,
 ) -> None:
-    """Bounds are compared trial by trial: what the draws share is not held against them."""
+    """Bounds are compared trial by trial: those of other draws say nothing."""
     values = np.array([1.0, 5.0, 2.0, 3.0])
-    wobble = np.array([1e-4, -1e-4, 0.0, 1e-5])
+    wobble = np.array([1e-7, -1e-7, 0.0, 1e-8])
     plug_in = run_of({10: values}, kind.replace("kt", "sp"))
     ends = [
         run_of({10: values + shift + wobble}, f"{kind}-{side}")
@@ -185,19 +202,92 @@ def test_pairwise_bounds(
     assert check_of(plug_in, "pairwise-bounds").status == "not applicable"
 
 
+ORDERED = [
+    ("pairwise-bounds", "sp", "kt-upper"),
+    ("pairwise-bounds", "kt-lower", "sp"),
+    ("pairwise-bounds", "sp-mi", "kt-mi-upper"),
+    ("pairwise-bounds", "kt-mi-lower", "sp-mi"),
+    ("bracket", "sp", "sp-loo"),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high"), ORDERED)
+def test_one_wrong_trial_is_found_whatever_the_means(
+    run_of: RunOf, together: RunOf, name: str, low: str, high: str
+) -> None:
+    """The mean of the other nine is far on the right side."""
+    values = np.linspace(-0.2, -0.1, 10)
+    above = values + 5.0
+    above[7] = values[7] - 0.01
+    run = together(run_of({100: values}, low, facts=CUBE), run_of({100: above}, high, facts=CUBE))
+    check = check_of(run, name)
+    assert check.status == "violated"
+    assert f"{low} is above {high} in 1 of 10 trials, in one by 0.009999 at least" in check.detail
+    above[7] = values[7]
+    run = together(run_of({100: values}, low, facts=CUBE), run_of({100: above}, high, facts=CUBE))
+    assert check_of(run, name).status == "holds"
+
+
+@pytest.mark.parametrize(("excess", "holds"), [(4.0, True), (6.0, False)])
+def test_numerical_errors_of_both_sides_excuse(
+    run_of: RunOf, together: RunOf, excess: float, holds: bool
+) -> None:
+    """4.5 of each, 0.01 and 0.02, and so of 0.03 in all."""
+    inner = run_of({10: [0.03 * excess - 4.5 * 0.01]}, "sp", numerical_error=0.01)
+    outer = run_of({10: [-4.5 * 0.01]}, "sp-loo", numerical_error=0.02)
+    assert ("sp is above" not in check_of(together(inner, outer), "bracket").detail) is holds
+
+
+@pytest.mark.parametrize(("name", "low", "high"), ORDERED)
+def test_trials_are_matched_by_their_number(
+    run_of: RunOf, together: RunOf, name: str, low: str, high: str
+) -> None:
+    """Each trial is in order; of neighbouring ones, half are not. Trials are lost on both sides."""
+    values = np.array([-0.8, -0.1, -0.7, -0.2, -0.6, -0.3])
+    lost_below, lost_above = [list(values), list(values + 0.05)]
+    lost_below[1], lost_above[3] = None, None
+    run = together(run_of({9: lost_below}, low), run_of({9: lost_above}, high))
+    for records in (run.records, run.records[::-1], run.records[2:]):
+        check = check_of(replace(run, records=records), name)
+        assert check.status == "holds", check.detail
+        count = 3 if len(records) < len(run.records) else 2  # trial 1 is lost already
+        assert f"trials without a partner or not converged: {count}" in check.detail
+
+
+def test_a_trial_that_did_not_converge_is_left_out(run_of: RunOf, together: RunOf) -> None:
+    run = together(run_of({10: [0.0, 5.0]}, "sp"), run_of({10: [1.0, 1.0]}, "kt-upper"))
+    assert check_of(run, "pairwise-bounds").status == "violated"
+    records = [
+        replace(record, diagnostics={"converged": False}) if record.value == 5.0 else record
+        for record in run.records
+    ]
+    check = check_of(replace(run, records=tuple(records)), "pairwise-bounds")
+    assert check.status == "holds"
+    assert check.detail.count("not converged: 1") == 1
+
+
 def test_theorem_7_needs_both_integrals(run_of: RunOf, together: Callable[..., SuiteRun]) -> None:
-    """n = 10, n_MC = 5, d = 1: squares of 1/50 are allowed, 0.1414^2."""
+    """n = 10, n_MC = 5, d = 1: squares of 1/50 are allowed, 0.1414^2.
+
+    Six squares of r times the bound speak against it by the mean of (1 - b + b r)^6 over b: by 938
+    at r = 4.04 and by 1079 at r = 4.14, where 1000 is asked.
+    """
     fine = run_of({10: [0.3] * 6}, "sp", facts=SourceFacts(1, 0.1))
 
-    def coarse(away: float) -> SuiteRun:
-        signs = away * np.array([1.0, -1.0, 1.0, 1.0, -1.0, 1.0])
-        return run_of({10: 0.3 + signs}, "sp-monte-carlo", estimator_params={"draws": 5})
+    def coarse(ratio: float, lost: int = 0) -> SuiteRun:
+        signs = math.sqrt(ratio / 50.0) * np.array([1.0, -1.0, 1.0, 1.0, -1.0, 1.0])
+        values = [None] * lost + list(0.3 + signs)[lost:]
+        return run_of({10: values}, "sp-monte-carlo", estimator_params={"draws": 5})
 
-    assert check_of(together(fine, coarse(0.14)), "theorem-7").status == "holds"
-    broken = check_of(together(fine, coarse(0.15)), "theorem-7")
+    assert check_of(together(fine, coarse(4.04)), "theorem-7").status == "holds"
+    broken = check_of(together(fine, coarse(4.14)), "theorem-7")
     assert broken.status == "violated"
-    assert "squared error is at least 0.0225, d/(n n_MC) allows 0.02" in broken.detail
-    assert check_of(coarse(0.15), "theorem-7").status == "not applicable"
+    assert "squared error is 0.0828 in the mean" in broken.detail
+    assert "d/(n n_MC) allows 0.02" in broken.detail
+    assert check_of(coarse(9.0), "theorem-7").status == "not applicable"
+    short = check_of(together(fine, coarse(4.14, lost=1)), "theorem-7")
+    assert short.status == "holds"
+    assert "trials without a partner or not converged: 1" in short.detail
 
 
 def test_capacity(run_of: RunOf) -> None:
@@ -243,15 +333,20 @@ def rate_of_alarms(run_of: RunOf, name: str, draw: Callable[[], dict[str, Any]],
 
 
 def test_false_alarms_are_rare_where_the_bias_is_on_its_bound(run_of: RunOf) -> None:
-    """The bias sits on its bound (0): 2000 checks, each with false alarm 5e-5; 3 or more: 2e-4."""
+    """The bias sits on its bound, 0, with the largest deviation there is: one alarm in 1000 runs.
+
+    It is 1e-3 at most; of 500 runs, 5 or more come once in 5000.
+    """
     rng = np.random.default_rng(0)
     facts = SourceFacts(1, 0.1, False, None, 0.0, 0.0)
+    v = bounds.plug_in_concentration(100)
 
     def draw() -> dict[str, Any]:
-        return {"values": {100: rng.standard_normal(20)}, "estimator": "sp", "facts": facts}
+        values = {100: v * rng.standard_normal(20)}
+        return {"values": values, "estimator": "sp", "facts": facts}
 
-    assert rate_of_alarms(run_of, "plug-in-bias", draw, 1000) <= 1
-    assert rate_of_alarms(run_of, "bracket", draw, 1000) <= 1
+    assert rate_of_alarms(run_of, "plug-in-bias", draw, 500) <= 4
+    assert rate_of_alarms(run_of, "bracket", draw, 500) <= 4
 
 
 @pytest.mark.parametrize(("values", "n"), [(8, 20), (10_000, 10), (100, 3)])
@@ -295,6 +390,67 @@ def test_false_alarms_are_rare_where_the_risk_is_on_its_bound(run_of: RunOf) -> 
     # and the check does see a mean of 30 times the bound
     beyond = 30.0 * bound * math.sqrt(0.5 * math.pi) * rng.standard_normal(20)
     assert check_of(run_of({n: beyond}, "sp", facts=CUBE), "plug-in-risk").status == "violated"
+
+
+@pytest.mark.parametrize("name", ["plug-in-bias", "bracket"])
+def test_what_a_check_says_it_finds_is_found_in_nine_runs_of_ten(run_of: RunOf, name: str) -> None:
+    """Of 200 runs, fewer than 164 are 3.8 standard deviations below 180."""
+    rng = np.random.default_rng(2)
+    facts = SourceFacts(1, 0.1, mutual_information=0.0, chi_square_information=0.0)
+    values = 0.05 * rng.standard_normal((200, 10))
+    found = 0
+    for row, other in zip(values, values[::-1], strict=True):
+        finds = check_of(run_of({100: row}, "sp", facts=facts), name).finds
+        assert finds is not None
+        moved = run_of({100: other + finds[1]}, "sp", facts=facts)
+        found += check_of(moved, name).status == "violated"
+    assert found >= 164
+
+
+def test_a_spread_that_few_trials_do_not_show_is_no_violation() -> None:
+    """Of errors that are two-valued, 1 in 10, three trials are alike in 0.9^3 of runs.
+
+    Intervals by what the trials show then have no length, and call the bound broken.
+    """
+    rng = np.random.default_rng(3)
+    errors = LAWS["two-valued, 1 in 10"]((200, 3), rng)
+    empty = [
+        mean_interval(row, 0.0, CHECK_CONFIDENCE) == (row.mean(), row.mean()) for row in errors
+    ]
+    assert 0.6 < np.mean(empty) < 0.85
+
+
+def test_simulated_runs_are_seldom_wrong() -> None:
+    """100 runs of 30 rows a line: a line fails with 1e-3 at most were it wrong once in 1000."""
+    lines = list(verdicts_checks.verdicts(0.005))
+    assert len(lines) == 4 * (4 * len(LAWS) + 5 + 4 + 3 + 2)
+    assert [str(line) for line in lines if not line.passes] == []
+
+
+def test_standard_errors_shorten_what_chance_is_given_where_samples_are_many() -> None:
+    """By hand: 4.0 quantiles of 0.8 % in 20 trials, and 5e-5 of the mass unseen."""
+    level, standard = 2.0 * float(ndtr(-4.0)), np.full(20, 0.008)
+    zeros, unknown = np.zeros(20), np.full(20, math.nan)
+    proved = bounds.plug_in_concentration(10_000) * math.sqrt(-2.0 * math.log(level / 2.0) / 20.0)
+    share = -math.log(level / 2.0) / 200_000.0
+    hidden = -share * math.log(share) - (1.0 - share) * math.log1p(-share)
+    hidden += 0.5 * share * math.log1p(1.0 / 0.01)  # the power in the cube
+    shown = 4.0 * 1.25 * 0.008 / math.sqrt(20.0) + hidden
+    arms = [plug_in_arm(10_000, zeros, each, level, CUBE) for each in (standard, unknown)]
+    assert shown < proved
+    assert arms == pytest.approx([shown, proved])
+    assert plug_in_arm(10_000, zeros, 100.0 * standard, level, CUBE) == pytest.approx(proved)
+    # no numerical error is left out, and few samples may hide more than all that is proved
+    both = math.hypot(bounds.plug_in_concentration(10_000), 0.3)
+    known = plug_in_arm(10_000, zeros + 0.3, unknown, level, CUBE)
+    assert known == pytest.approx(proved * both / bounds.plug_in_concentration(10_000))
+    assert plug_in_arm(10, zeros, zeros, level, CUBE) > 0.1
+
+
+@pytest.mark.slow
+def test_runs_on_their_bounds_are_wrong_once_in_a_thousand() -> None:
+    """20,000 runs a line."""
+    assert [str(line) for line in verdicts_checks.verdicts() if not line.passes] == []
 
 
 def numeric_norm(moment: Callable[[float], float]) -> float:
@@ -382,7 +538,8 @@ def test_rounding_is_no_violation(tmp_path: Path) -> None:
     )
     summary = summarise(run)
     statuses = [check.status for check in summary.checks]
-    assert statuses == ["holds", "vacuous", "not applicable", "holds"]
+    # 2 intervals of 95 % that both miss are no rare chance
+    assert statuses == ["holds", "vacuous", "not applicable", "cannot tell"]
     for row, theory in zip(summary.rows, summary.bounds, strict=True):
         assert -row.bias == pytest.approx(theory.values["bias_lower"], abs=1e-6)
 
@@ -399,7 +556,7 @@ def test_vacuous_bounds_are_marked(run_of: RunOf) -> None:
 @pytest.mark.parametrize(("confidence", "status"), [(1.0, "violated"), (0.95, "holds")])
 def test_a_sampled_truth_may_be_farther_off(run_of: RunOf, confidence: float, status: str) -> None:
     """Half a nat at 95 % is 0.99 nats at the confidence of the checks, 3.89 / 1.96 times that."""
-    run = run_of({100: 0.8 + WOBBLE}, "sp", facts=CUBE, error=0.5)
+    run = run_of({100: 0.9 + WOBBLE}, "sp", facts=CUBE, error=0.5)
     (case,) = run.cases
     sampled = replace(case, reference=replace(case.reference, confidence=confidence))
     assert check_of(replace(run, cases=(sampled,)), "bracket").status == status
@@ -407,12 +564,13 @@ def test_a_sampled_truth_may_be_farther_off(run_of: RunOf, confidence: float, st
 
 def test_a_suite_that_names_no_checks_runs_those_that_apply(run_of: RunOf, together: RunOf) -> None:
     """Proved ones with a verdict: nothing vacuous, and no theorem whose print is not proved."""
+    said = ("holds", "violated", "cannot tell")
 
     def names(run: SuiteRun) -> list[str]:
         proved = tuple(name for name in CHECKS if name not in ("theorem-4", "theorem-5"))
         summary = summarise(replace(run, checks=None))
         named = summarise(replace(run, checks=proved))
-        assert summary.checks == tuple(each for each in named.checks if each.holds is not None)
+        assert summary.checks == tuple(each for each in named.checks if each.status in said)
         # neither a line nor a column for what is not asked for
         assert len(suite_printout(summary).notes) == len(summary.checks)
         assert summary.theorems == summarise(replace(run, checks=())).theorems
@@ -421,10 +579,10 @@ def test_a_suite_that_names_no_checks_runs_those_that_apply(run_of: RunOf, toget
     truth = run_of({100: -0.01 + WOBBLE}, "sp", facts=SourceFacts(1, 0.1))
     assert names(truth) == ["bracket"]
     assert names(run_of({100: -0.01 + WOBBLE}, "kl", facts=SourceFacts(1, 0.1))) == []
-    assert names(run_of({100: [0.1]}, "sp")) == []  # one trial
+    assert names(run_of({100: [-0.1]}, "sp-loo")) == ["bracket"]  # which cannot tell
     known = run_of({5000: -0.001 + WOBBLE}, "sp", facts=CUBE)
     assert {"plug-in-risk", "bracket"} <= set(names(known))
-    wrong = summarise(replace(run_of({100: 0.01 + WOBBLE}, "sp"), checks=None))
+    wrong = summarise(replace(run_of({100: 0.5 + WOBBLE}, "sp"), checks=None))
     assert [(check.name, check.status) for check in wrong.checks] == [("bracket", "violated")]
     assert not wrong.holds
     assert summarise(replace(wrong.run, checks=())).holds

@@ -14,7 +14,8 @@ from scipy.stats import binom, binomtest
 from entbench._base import Interval
 from entbench._records import SuiteRun
 from entbench.report import render, suite_printout, summarise
-from entbench.report._coverage import FALSE_ALARM, coverage_of, coverages_of, too_short
+from entbench.report._checks import run_checks
+from entbench.report._coverage import FALSE_ALARM, coverage_of, found_misses
 from entbench.report._leaderboard import leaderboard
 from entbench.report._statistics import rows_of
 
@@ -145,11 +146,24 @@ def test_intervals_too_short_by_half_are_found_at_200_trials(run_of: RunOf) -> N
             else r
             for r in run.records
         ]
-        told = list(too_short(coverages_of(rows_of(replace(run, records=tuple(short))))))
-        assert len(told) == 10
-        found += told[0][1]
-        assert not any(short for _, short in told[1:])
+        rows = rows_of(replace(run, records=tuple(short)))
+        (check,) = run_checks(["coverage"], rows, run.cases)
+        found += "n=10: held" in check.detail
+        assert check.detail.count(": held") == (check.status == "violated")
     assert found >= 37
+
+
+@pytest.mark.parametrize(("stated", "shown"), [(3, False), (4, True), (20, True)])
+def test_what_share_of_misses_is_found(run_of: RunOf, stated: int, shown: bool) -> None:
+    """0 of 3 have a chance of 1.25e-4, above 1e-4; where something is found, it is in 90 %."""
+    found = coverage_of(rows_of(with_intervals(run_of({10: [0.0] * stated}), [1.0]))[0])
+    assert found is not None
+    missed = found_misses(found, 1e-4)
+    assert math.isfinite(missed) is shown
+    if shown:
+        counts = np.arange(stated + 1)
+        short = binom.cdf(counts, stated, 0.95) < 1e-4
+        assert binom.pmf(counts, stated, 1.0 - missed)[short].sum() == pytest.approx(0.9)
 
 
 def test_leaderboard_counts_over_sources_and_on_each(run_of: RunOf, together: RunOf) -> None:

@@ -104,18 +104,21 @@ def test_bounds_by_hand(run_of: RunOf, together: Callable[..., SuiteRun]) -> Non
         assert set(other.bounds) == names
 
 
-@pytest.mark.parametrize(("factor", "status"), [(0.99, "holds"), (1.01, "violated")])
+@pytest.mark.parametrize(("factor", "status"), [(6.0, "holds"), (9.0, "violated")])
 def test_alarm_when_the_squares_exceed_the_sharp_bound(
     run_of: RunOf, together: Callable[..., SuiteRun], factor: float, status: str
 ) -> None:
-    """All squares alike, a hair below or above d/(n n_MC) = 0.04."""
+    """Four squares alike, in units of d/(n n_MC) = 0.04: 344 and 1645 speak for more.
+
+    At 1000 there is an alarm.
+    """
     away = math.sqrt(factor * 0.04) * np.array([1.0, -1.0, 1.0, -1.0])
     (check,) = summarise(pair(run_of, together, away)).checks
     assert check.status == status
     if status == "violated":
         assert "d/(n n_MC) allows 0.04" in check.detail
         # the error of the finer integral may explain it
-        excused = pair(run_of, together, away, numerical_error=0.1)
+        excused = pair(run_of, together, away, numerical_error=0.3)
         assert summarise(excused).checks[0].status == "holds"
 
 
@@ -138,6 +141,12 @@ def test_rows_without_their_like_are_left_out(
     assert errors_of(replace(run, records=coarse)) == []
     assert errors_of(replace(run, records=fine)) == []
     assert errors_of(replace(run, records=(*fine, replace(coarse[0], status="failed")))) == []
+    # matched by their numbers, of which one side lacks the first
+    longer = pair(run_of, together, np.array([9.0, 0.1, -0.2]))
+    kept = tuple(r for r in longer.records if r.cell.trial or r.cell.estimator.name == "sp")
+    (found,) = errors_of(replace(longer, records=kept))
+    assert found.mse == pytest.approx(0.025, rel=1e-10)
+    assert found.unpaired == 1
     assert errors_of(replace(run, records=(fine[0], coarse[0]))) == []  # one trial
     unknown = replace(run, cases=(replace(run.cases[0], facts=None),))
     assert errors_of(unknown) == []

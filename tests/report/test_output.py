@@ -81,7 +81,7 @@ def test_json_has_what_was_promised(summary: Summary) -> None:
     assert set(data["slopes"]["kl"]) == {"slope", "ci", "line", "lack_of_fit", "theory"}
     checks = [check["name"] for check in data["checks"]]
     assert checks == ["plug-in-bias", "plug-in-risk", "pairwise-bounds", "coverage"]
-    assert {"name", "status", "detail", "holds"} == set(data["checks"][0])
+    assert {"name", "status", "detail", "finds", "holds"} == set(data["checks"][0])
     assert {"id", "version", "seed", "python", "platform"} <= set(data["run"])
     failed = data["rows"][4]
     assert (failed["estimator"], failed["n"], failed["failed"]) == ("kl[k=30]", 20, 3)

@@ -31,7 +31,12 @@ from entbench.report.html._best import best_sentences
 from entbench.report.html._page import Block, Fact, Grid, Page, Words
 from entbench.report.html._pictures import suite_pictures
 
-_MARKS = {"holds": "✓ holds", "violated": "✗ VIOLATED", "vacuous": "○ vacuous"}
+_MARKS = {
+    "holds": "✓ holds",
+    "violated": "✗ VIOLATED",
+    "cannot tell": "? cannot tell",
+    "vacuous": "○ vacuous",
+}
 _ERRORS = ("estimator", "n", "bias", "MAE", "RMSE", "seconds")
 
 
