@@ -16,7 +16,7 @@ from entbench._validation import (
     check_samples,
     check_seed,
 )
-from entbench.estimators._bracket import ASSUMES, End, over_samples
+from entbench.estimators._bracket import ASSUMES, End, influences_over_samples, over_samples
 from entbench.mixture import QUANTILE, GaussianMixture, error_of
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ class MonteCarloPropagation(EntropyEstimator):
             error_of(scatter**2, rare / values.size) + (overlap + kernel_error) / QUANTILE
         )
         (scatter_over_samples,) = over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
+        self._influences = influences_over_samples(mixture, "plug-in", rng.spawn(1)[0])
         own = End(self.entropy_, scatter_over_samples, self.numerical_error_)
         self.standard_error_ = own.standard_error
         low = own.value - own.arm(mixture.n, self.confidence, -1.0)
