@@ -97,6 +97,24 @@ class Interval:
         return f"({self.low!r}, {self.high!r})"
 
 
+class Influences(NamedTuple):
+    """What single samples add to n times an estimate, up to a constant: for errors in common.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (m,)
+        Which samples.
+    values : ndarray of shape (m,)
+        What each adds, in nats.
+    noise : float
+        Variance that drawing adds to the values.
+    """
+
+    rows: NDArray[np.intp]
+    values: NDArray[np.float64]
+    noise: float = 0.0
+
+
 class Estimator(BaseEstimator, ABC):
     """What all estimators have in common; see `EntropyEstimator`, `MutualInformationEstimator`.
 
@@ -141,6 +159,7 @@ class Estimator(BaseEstimator, ABC):
     numerical_error_: float | None = None
     standard_error_: float | None = None
     interval_: Interval | tuple[float, float] | None = None
+    _influences: Influences | None = None  # of built-in estimators that have them at hand
     n_features_in_: int
     diagnostics_: dict[str, Any]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from entbench._base import Interval
+from entbench._base import Influences, Interval
+from entbench.estimators._scatter import some_rows
 from entbench.mixture import Scatter, moments_of_terms, scatters
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ ENDLESS = "the largest samples look as if E|S|^2 were infinite"
 FEWEST = 10
 FEW = f"fewer than {FEWEST} samples"
 _FEWEST_FOR_TAILS = 50
+_DRAWS = 4
 # Skewness of a mean, at most: where a single sample decides.
 _MOST_LEAN = 1.0
 
@@ -74,6 +76,18 @@ def over_samples(
         rng,
     )
     return scatters(moments, mixture.n * float(moments.means[-1]) - 1.0, mixture.n)[:-1]
+
+
+def influences_over_samples(
+    mixture: GaussianMixture, statistic: Statistic, rng: np.random.Generator
+) -> Influences:
+    """Return what samples add to n times a statistic of their mixture, from a few draws each."""
+    rows = some_rows(mixture.n)
+    noise = rng.standard_normal((_DRAWS * len(rows), mixture.dim))
+    terms = mixture.terms(np.tile(rows, _DRAWS), noise) @ np.array(_TERMS[statistic])
+    draws = terms.reshape(_DRAWS, -1)
+    within = float(draws.var(axis=0, ddof=1).mean()) / _DRAWS
+    return Influences(rows, draws.mean(axis=0), within)
 
 
 def bracket_interval(

@@ -59,6 +59,16 @@ def neighbour_rows(n: int) -> NDArray[np.intp]:
     return some_rows(n, _MOST_BALLS)
 
 
+def neighbour_influences(terms: Floats, around: float, noise: float, own: float) -> Floats:
+    """Return what samples add to the sum of log-volumes of neighbour balls.
+
+    Parameters are those of `neighbour_error`.
+    """
+    variance = float(terms.var(ddof=1))
+    slope = (around - own * noise) / variance if variance > 0.0 else 0.0
+    return terms * (1.0 - min(max(slope, -1.0), 1.0))
+
+
 def neighbour_error(terms: Floats, around: float, noise: float, own: float) -> float:
     """Return the standard deviation of a mean of log-volumes of neighbour balls.
 
@@ -80,11 +90,8 @@ def neighbour_error(terms: Floats, around: float, noise: float, own: float) -> f
     ``v(k)``, whatever the density as n grows, and ``v(k) - psi_1(k)`` is near ``2/(3k)``: measured
     on tori from 1 to 5 dimensions, k = 1 to 30.
     """
-    n = len(terms)
-    variance = float(terms.var(ddof=1))
-    slope = (around - own * noise) / variance if variance > 0.0 else 0.0
-    slope = min(max(slope, -1.0), 1.0)
-    return math.sqrt((variance * (1.0 - slope) ** 2 + _EXCESS * noise) / n)
+    influences = neighbour_influences(terms, around, noise, own)
+    return mean_error(influences, len(terms), _EXCESS * noise)
 
 
 def kernel_role(

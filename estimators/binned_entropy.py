@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_choice, check_samples
 from entbench.estimators._counting import (
     CORRECTIONS,
@@ -164,7 +164,7 @@ class BinnedEntropy(EntropyEstimator):
             "discrete_entropy": self.discrete_entropy_,
             "occupied_bins": self.n_occupied_,
         }
-        self.standard_error_ = None
+        self.standard_error_ = self._influences = None
         if self.bins != "frequency":
             self.standard_error_ = self._standard_error(noisy, binned, found)
         return self
@@ -183,8 +183,10 @@ class BinnedEntropy(EntropyEstimator):
             return count_differences(there + 1, self.correction)[0] - first[some]
 
         moved = edge_effects(self._binning(), noisy, binned.axes, rows, change, 1.0)
+        values = first + moved.influences
+        self._influences = Influences(rows, values)
         return counting_error(
-            first + moved.influences,
+            values,
             (counts - 1) * second**2,
             len(noisy),
             moved.variance,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from scipy.special import digamma
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_choice, check_samples
 from entbench.estimators._scatter import mean_error, some_rows
 
@@ -98,6 +98,7 @@ class MomentMatchedGaussian(EntropyEstimator):
         self.entropy_ = 0.5 * dim * (math.log(2 * math.pi * math.e) - log_divisor) + log_scatter
         self.diagnostics_ = {"condition": condition}
         self.standard_error_ = mean_error(0.5 * distances, n)
+        self._influences = Influences(some_rows(n, _MOST_DISTANCES), 0.5 * distances)
         return self
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.spatial import cKDTree
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_choice, check_jobs, check_positive, check_samples, check_seed
 from entbench.estimators._scatter import (
     kernel_influences,
@@ -181,15 +181,16 @@ class KernelDensityEntropy(EntropyEstimator):
     ) -> float | None:
         """Return the standard deviation over samples; None where it was not found to hold."""
         counts_itself = self.variant == "resubstitution"
+        self._influences = None
         if self.variant == _SPLIT or self.bandwidth in _RULES:
             return None
         if counts_itself and isinstance(self.bandwidth, str):
             return None
         (own,), (terms,) = mixtures, parts
         log_means = terms + _log_normaliser(own)
-        return kernel_influences(
-            own.centres, log_means, own.sigma, self.n_jobs, counts_itself
-        ).error(own.n)
+        found = kernel_influences(own.centres, log_means, own.sigma, self.n_jobs, counts_itself)
+        self._influences = Influences(found.rows, -found.values)
+        return found.error(own.n)
 
     def _mixture(self, points: NDArray[np.float64]) -> GaussianMixture:
         """Return the kernel density of some samples."""

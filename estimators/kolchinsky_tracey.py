@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_jobs, check_positive, check_samples
 from entbench.estimators._scatter import kernel_influences
 from entbench.mixture import GaussianMixture, gaussian_entropy
@@ -47,6 +47,7 @@ class _PairwiseDistanceBound(EntropyEstimator):
         self.diagnostics_ = {}
         influences = kernel_influences(signal, logs, width, self.n_jobs, own=True)
         self.standard_error_ = influences.error(len(signal))
+        self._influences = Influences(influences.rows, -influences.values)
         return self
 
 

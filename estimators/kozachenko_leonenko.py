@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from scipy.special import digamma
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_choice, check_integer, check_jobs, check_samples
-from entbench.estimators._scatter import OWN_OF_BALLS, neighbour_error, neighbour_rows
+from entbench.estimators._scatter import (
+    OWN_OF_BALLS,
+    neighbour_error,
+    neighbour_influences,
+    neighbour_rows,
+)
 from entbench.neighbours import (
     NORMS,
     check_neighbours,
@@ -102,4 +107,6 @@ class KozachenkoLeonenko(EntropyEstimator):
         around = float((balls - terms[rows]).mean())
         noise = float((1.0 / found.ranks).mean())
         self.standard_error_ = neighbour_error(terms, around, noise, OWN_OF_BALLS)
+        values = neighbour_influences(terms, around, noise, OWN_OF_BALLS)
+        self._influences = Influences(np.arange(n), values)
         return self

@@ -16,7 +16,13 @@ from entbench._validation import (
     check_samples,
     check_seed,
 )
-from entbench.estimators._bracket import FEW, End, bracket_interval, over_samples
+from entbench.estimators._bracket import (
+    FEW,
+    End,
+    bracket_interval,
+    influences_over_samples,
+    over_samples,
+)
 from entbench.mixture import QUANTILE, GaussianMixture, error_of
 
 if TYPE_CHECKING:
@@ -171,6 +177,7 @@ class MonteCarloPropagation(EntropyEstimator):
             error_of(scatter**2, rare / values.size) + (overlap + kernel_error) / QUANTILE
         )
         (scatter_over_samples,) = over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
+        self._influences = influences_over_samples(mixture, "plug-in", rng.spawn(1)[0])
         own = End(self.entropy_, scatter_over_samples, self.numerical_error_)
         self.standard_error_ = own.standard_error
         self.interval_ = bracket_interval(

@@ -22,6 +22,7 @@ from entbench.estimators._bracket import (
     FEW,
     End,
     bracket_interval,
+    influences_over_samples,
     lacks_second_moment,
     over_samples,
 )
@@ -201,6 +202,7 @@ class SamplePropagation(EntropyEstimator):
         statistics: list[Statistic] = [self._statistic, "plug-in", "leave-one-out"]
         own, low, high = map(End, values, over_samples(mixture, statistics, rng), errors)
         self.standard_error_ = own.standard_error
+        self._influences = influences_over_samples(mixture, self._statistic, rng)
         endless = lacks_second_moment(mixture.centres)
         self.interval_ = bracket_interval(
             low, None if endless else high, mixture.n, self.confidence

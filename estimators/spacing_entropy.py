@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from scipy.special import polygamma
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_choice, check_integer, check_samples
 from entbench.estimators._scatter import mean_error
 
@@ -94,7 +94,8 @@ class SpacingEntropy(EntropyEstimator):
             raise ValueError(
                 f"`X` must have one column for entropy by spacings; got shape {noisy.shape}."
             )
-        ordered = np.sort(noisy[:, 0])
+        order = np.argsort(noisy[:, 0], kind="stable")
+        ordered = noisy[order, 0]
         window = self._window(len(ordered))
         entropy = -math.inf
         one_sided = self._is_van_es(len(ordered))
@@ -108,7 +109,9 @@ class SpacingEntropy(EntropyEstimator):
         self.n_features_in_ = 1
         self.entropy_ = entropy
         self.diagnostics_ = {"window_length": window}
-        self.standard_error_ = _standard_error(ordered, window, one_sided)
+        wider, values = _wider_influences(ordered, window, one_sided)
+        self.standard_error_ = _standard_error(values, wider, window, one_sided)
+        self._influences = Influences(order, values)
         return self
 
     def _is_van_es(self, n: int) -> bool:
@@ -137,16 +140,24 @@ def _has_zero_spacing(ordered: NDArray[np.float64], window: int) -> bool:
     return bool(at_ends or (ordered[2 * window :] == ordered[: -2 * window]).any())
 
 
-def _standard_error(ordered: NDArray[np.float64], window: int, one_sided: bool) -> float:
-    """Return the standard deviation over samples; see the notes of `SpacingEntropy`."""
+def _wider_influences(
+    ordered: NDArray[np.float64], window: int, one_sided: bool
+) -> tuple[int, NDArray[np.float64]]:
+    """Return a window, and what the ordered samples add with it."""
     n = len(ordered)
     # with few spacings in a window the noise of the influences adds up over the samples
     wider = max(window, min(math.floor(math.sqrt(n) + 0.5), (n - 1) // 2))
-    influences = _influences(_scaled(ordered)[0], wider, one_sided)
+    return wider, _influences(_scaled(ordered)[0], wider, one_sided)
+
+
+def _standard_error(
+    influences: NDArray[np.float64], wider: int, window: int, one_sided: bool
+) -> float:
+    """Return the standard deviation over samples; see the notes of `SpacingEntropy`."""
     sides = 1 if one_sided else 2
     noise, asked = (_spacing_noise(sides * width) for width in (wider, window))
     # the influences of samples hold the noise of the spacings twice
-    return mean_error(influences, n, asked - 2.0 * noise, at_least=asked)
+    return mean_error(influences, len(influences), asked - 2.0 * noise, at_least=asked)
 
 
 def _influences(scaled: NDArray[np.float64], window: int, one_sided: bool) -> NDArray[np.float64]:

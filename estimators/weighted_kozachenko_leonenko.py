@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from entbench._base import EntropyEstimator
+from entbench._base import EntropyEstimator, Influences
 from entbench._validation import check_integer, check_jobs, check_samples
-from entbench.estimators._scatter import OWN_OF_BALLS, neighbour_error, neighbour_rows
+from entbench.estimators._scatter import (
+    OWN_OF_BALLS,
+    neighbour_error,
+    neighbour_influences,
+    neighbour_rows,
+)
 from entbench.neighbours import check_neighbours, distances_at_ranks, log_ball_volume, means_within
 
 if TYPE_CHECKING:
@@ -125,9 +130,10 @@ class WeightedKozachenkoLeonenko(EntropyEstimator):
             "n_tied": found.n_tied,
         }
         noise = _noise(found.ranks, weights[ranks - 1])
-        self.standard_error_ = neighbour_error(
-            terms, _around(noisy, found.distances, terms, weights[ranks - 1]), noise, OWN_OF_BALLS
-        )
+        around = _around(noisy, found.distances, terms, weights[ranks - 1])
+        self.standard_error_ = neighbour_error(terms, around, noise, OWN_OF_BALLS)
+        values = neighbour_influences(terms, around, noise, OWN_OF_BALLS)
+        self._influences = Influences(np.arange(n), values)
         return self
 
     def _conditions(self, k: int, dim: int) -> int:

@@ -37,10 +37,17 @@ _ROUNDING = 1e-9  # nats
 @click.option(
     "--groups",
     type=int,
-    default=10,
+    default=20,
     show_default=True,
     help="Of the jackknife for estimators that state no standard error: so many refits, on at most "
     "5,000 rows. 0 leaves out these, and the two on half of the rows.",
+)
+@click.option(
+    "--margin",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="How far estimates may be apart and agree, in nats.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of noise, fits and groups.")
 @click.option("--key", help="Which array of a .npz file.")
@@ -51,12 +58,13 @@ def estimate(
     tokens: Sequence[str],
     estimators: Sequence[str],
     groups: int,
+    margin: float,
     seed: int,
     key: str | None,
     plugins: Sequence[str],
     format_: str,
 ) -> None:
-    """Estimate h(S+Z) from your own samples, and tell whether to believe it.
+    """Estimate h(S+Z) from your own samples, and compare estimates.
 
     FILE is .npy, .npz, .csv or .parquet, one row per sample. With sigma=..., the rows are samples
     of S, and all estimators that read T = S + Z get the same noise added. Without it the rows are
@@ -64,7 +72,9 @@ def estimate(
 
     The standard error is that over samples, numerical error included; it does not contain the
     bias. The interval is for the truth, and does; `-` where the bias of a method is not known.
-    Lines below the table say where estimates contradict each other and where n is too small.
+    Lines below the table say where estimates differ and where n is too small. Estimates agree where
+    a test shows that none differ by more than the margin. They can agree and all be wrong: most
+    methods have a bias that nobody knows.
     """
     from entbench._comparison import Wanted, compare_estimates, default_estimators
     from entbench._data import load_samples
@@ -83,6 +93,7 @@ def estimate(
         sigma=sigma,
         seed=seed,
         groups=groups,
+        margin=margin,
         on_cost=_announce,
     )
     data = {"file": str(file), "sigma": sigma, "seed": seed}
@@ -128,6 +139,7 @@ def _printout(compared: Comparison, data: Mapping[str, Any], notes: Sequence[str
                 "groups": compared.groups,
                 "refit_rows": compared.refit_rows,
                 "estimates": records,
+                "agreement": vars(compared.agreement),
                 "bracket": vars(compared.bracket) if compared.bracket else None,
                 "findings": [vars(finding) for finding in compared.findings],
             }
@@ -195,15 +207,35 @@ def _notes(compared: Comparison) -> list[str]:
     if len(pairs) > _PAIRS_SHOWN:
         notes.append(f"✗ {len(pairs) - _PAIRS_SHOWN} more pairs disagree: see --format json.")
     if compared.groups:
-        return [*notes, *_verdict(compared, bool(pairs)), *_about_errors(compared)]
+        return [*notes, *_verdict(compared), *_about_errors(compared)]
     return [*notes, "--groups 0: whether estimates agree, or still move with n, is not judged."]
 
 
-def _verdict(compared: Comparison, disagree: bool) -> list[str]:
-    known = [e for e in compared.estimates if not math.isnan(e.standard_error)]
-    if disagree or len(known) < 2:
-        return []
-    return ["✓ The estimates agree within 3 combined standard errors."]
+def _verdict(compared: Comparison) -> list[str]:
+    """Return whether the estimates agree that nothing was found against."""
+    found = compared.agreement
+    names, margin = _joined(found.labels), f"{found.margin:g} nats"
+    notes = []
+    if found.left_out and len(found.labels) + len(found.left_out) > 1:
+        verb = "is" if len(found.left_out) == 1 else "are"
+        notes.append(
+            f"- {_joined(found.left_out)} {verb} left out of the test of agreement: a warning, a "
+            "finding or a missing standard error."
+        )
+    if len(found.labels) > 1 and found.verdict == "agree":
+        notes.append(
+            f"✓ {names} agree within {margin} (95 % confidence). They can still share a bias."
+        )
+    if len(found.labels) > 1 and found.verdict == "not known":
+        notes.append(
+            f"- Whether {names} agree within {margin} is not known: they may differ by "
+            f"{found.most:.2g} nats."
+        )
+    return notes
+
+
+def _joined(labels: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(labels[:-1]), *labels[-1:])))
 
 
 def _about_intervals(compared: Comparison) -> list[str]:

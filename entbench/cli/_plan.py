@@ -44,6 +44,9 @@ def plan(
     is found, with n the smallest sigma, and with both whether they do. Bounds hold for every S in
     the cube [-1, 1]^d; a pilot sample of S tells what your own S needs. Times are predictions, from
     fits made here.
+
+    From a pilot the table gives two n: the likely one, and the largest that fits the pilot. Plan
+    with the largest. Where the pilot does not tell n, a line marked ✗ says so.
     """
     from entbench import planner
     from entbench._data import load_samples
@@ -112,7 +115,7 @@ def _table(made: Plan) -> Any:
     if made.timing is not None:
         columns["seconds"] = [_seconds(answer) for answer in answers]
     if made.sigma is not None and made.n is not None:
-        columns[f"error at n = {sample_size(made.n)}"] = [_size(answer.error) for answer in answers]
+        columns[f"error at n = {sample_size(made.n)}"] = [_errors(answer) for answer in answers]
         columns["does"] = [_verdict(answer) for answer in answers]
     rows = list(zip(*columns.values(), strict=True))
     return Table(tuple(columns), rows, left=2, gaps=False)
@@ -140,9 +143,10 @@ _READING = {
     "sufficient": "sufficient: enough for every S in the cube [-1, 1]^d; most S need far less.",
     "bias only": "bias only: enough for the bias, not for the fluctuation.",
     "necessary": "necessary: with less, some S in the cube has a larger error; yours need not.",
-    "predicted": "predicted: to leading order, no guarantee; sp-jackknife may do with less.",
+    "predicted": "predicted: from the likely n to the largest that fits the pilot (95 % limits). "
+    "A pilot of m rows cannot exclude many points with a mass of 3/m together.",
 }
-_LOWER = "predicted: at least so many, from the bias alone."
+_LOWER = "predicted: ≥ marks a lower bound; the pilot does not tell n."
 
 
 def _samples(answer: Answer) -> str:
@@ -151,13 +155,25 @@ def _samples(answer: Answer) -> str:
     if math.isinf(answer.n):
         return {"necessary": "> 1e9", "predicted": "-"}.get(answer.kind, "> 1e300")
     text = sample_size(answer.n)
-    return f"≥ {text}" if answer.at_least else text
+    if answer.at_least:
+        return f"≥ {text}"
+    if answer.likely_n is None or answer.likely_n == answer.n:
+        return text
+    return f"{sample_size(answer.likely_n)} to {text}"
 
 
 def _seconds(answer: Answer) -> str:
     if answer.seconds is None:
         return "-"
     return f"about {float(f'{max(answer.seconds, 0.01):.1g}'):g}"
+
+
+def _errors(answer: Answer) -> str:
+    """Return the error at the n given; from the pilot, the likely one and the largest."""
+    if answer.largest_error is None or _size(answer.error) == "-":
+        return _size(answer.error)
+    most = "?" if math.isinf(answer.largest_error) else _size(answer.largest_error)
+    return f"{_size(answer.error)} to {most}"
 
 
 def _noise(sigma: float | None) -> str:

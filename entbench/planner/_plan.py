@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +34,10 @@ _ABOUT: dict[Method, str] = {
     "sp-jackknife": "sp-jackknife, predicted likewise, its bias left out",
 }
 _TIMED_TO = 1e9  # samples; more do not fit the memory of most machines
+_FEWEST = 2  # rows that sp and sp-jackknife take
+# a pilot whose largest n is so many times the likely one does not tell n
+_APART = 10.0
+_MORE = 4  # times the rows of a pilot that did not tell
 
 
 @dataclass(frozen=True)
@@ -50,17 +56,25 @@ class Answer:
     about : str
         What it is, for people.
     n : float or None
-        Smallest n that does; inf where it is out of reach; None where sigma was not given.
+        Smallest n that does; inf where it is out of reach; None where sigma was not given. From
+        the pilot it is the upper limit: with it the largest error that fits the pilot is the one
+        asked for. At least 2, which the estimators take.
+    likely_n : float or None
+        The n from the pilot without its uncertainty; None for bounds.
     at_least : bool
-        Whether n is but a lower bound, the pilot being too small. For "sp-jackknife" nothing can be
-        said then, and n is inf.
+        Whether the pilot does not tell n, and n is the likely one and a lower bound: the pilot is
+        too small, or the upper limit is above its size and 10 times the likely n. For
+        "sp-jackknife" nothing can be said where the pilot is too small, and n is inf.
     sigma : float or None
         Smallest sigma that does at the n given, inf where none does; None unless sigma is asked.
     error : float or None
         Error in nats at the n and sigma given; None unless both are, and for "worst-case-bias" at
-        n above 1e9. inf where nothing is known.
+        n above 1e9. inf where nothing is known. From the pilot it is the likely one.
+    largest_error : float or None
+        The largest error that fits the pilot at the n and sigma given; None for bounds.
     does : bool or None
-        Whether that n and sigma do; None where it cannot be told.
+        Whether that n and sigma do; None where it cannot be told. From the pilot: yes where the
+        largest error is at most the one asked for, no where the likely one is above it.
     seconds : float or None
         About the time of one fit of ``sp`` at `n` on this machine; None where not asked, where n
         is above 1e9, and for other estimators.
@@ -72,9 +86,11 @@ class Answer:
     kind: Kind
     about: str
     n: float | None = None
+    likely_n: float | None = None
     at_least: bool = False
     sigma: float | None = None
     error: float | None = None
+    largest_error: float | None = None
     does: bool | None = None
     seconds: float | None = None
     seconds_between: tuple[float, float] | None = None
@@ -154,6 +170,10 @@ def plan(
     Remark 1 of Goldfeld et al. (2019) reads an n off Theorem 4. It is a worst case over the cube;
     a pilot tells of one source, see `Pilot` for how and for when it fails.
 
+    Thirteen laws, pilots of 100, 500 and 2000, errors of 0.1 and 0.03 asked: run
+    ``python -m entbench.suites.timing.verdicts_planner`` for how often the error at the n planned
+    was above 1.5 times the error asked, and the plan not marked.
+
     References
     ----------
     Goldfeld et al., "Estimating Information Flow in Deep Neural Networks", ICML 2019, supplement,
@@ -176,7 +196,7 @@ def plan(
     if timed and asked.sigma is not None:
         timing = calibrate(rows, asked.sigma, dim=asked.d, random_state=seed, n_jobs=n_jobs)
         answers = [_timed(answer, timing) for answer in answers]
-    notes = tuple(_notes(asked, rows, shown, timing))
+    notes = tuple(_notes(asked, rows, shown, answers, timing))
     return replace(asked, answers=tuple(answers), pilot=shown, timing=timing, notes=notes)
 
 
@@ -218,7 +238,7 @@ def _from_bound(name: str, asked: Plan) -> Answer:
         smallest = sigma_needed(asked.error, dim=asked.d, n=asked.n, bound=name)
         return replace(answer, sigma=smallest)
     needed = samples_needed(asked.error, dim=asked.d, sigma=asked.sigma, bound=name)
-    answer = replace(answer, n=needed)
+    answer = replace(answer, n=max(needed, _FEWEST))
     if asked.n is None or asked.n > bound.largest_n:
         return answer
     there = bound.error_at(asked.n, asked.d, asked.sigma)
@@ -233,15 +253,26 @@ def _does(bound: Bound, below: bool) -> bool | None:
 
 
 def _from_pilot(method: Method, shown: Pilot, asked: Plan) -> Answer:
-    needed = smallest_n(lambda n: shown.error_at(n, method), asked.error)
-    answer = Answer(method, "predicted", _ABOUT[method], n=needed, at_least=shown.too_small)
+    likely, most = (
+        max(smallest_n(partial(error_at, method=method), asked.error), _FEWEST)
+        for error_at in (shown.error_at, shown.largest_error_at)
+    )
+    told = most <= max(_APART * likely, shown.n) and likely < math.inf
+    answer = Answer(
+        method,
+        "predicted",
+        _ABOUT[method],
+        n=most if told else likely,
+        likely_n=likely,
+        at_least=not told,
+    )
     if asked.n is None:
         return answer
-    there = shown.error_at(asked.n, method)
-    does: bool | None = there <= asked.error
-    if shown.too_small and (does or method != "sp"):  # a lower bound can only say no
-        does = None
-    return replace(answer, error=there, does=does)
+    there, largest = (f(asked.n, method) for f in (shown.error_at, shown.largest_error_at))
+    does = True if told and largest <= asked.error else None
+    if there > asked.error and not math.isinf(there):
+        does = False
+    return replace(answer, error=there, largest_error=largest, does=does)
 
 
 def _sigmas_from_pilot(
@@ -274,11 +305,15 @@ def _timed(answer: Answer, timing: Timing) -> Answer:
 
 
 def _notes(
-    asked: Plan, rows: NDArray[np.float64] | None, shown: Pilot | None, timing: Timing | None
+    asked: Plan,
+    rows: NDArray[np.float64] | None,
+    shown: Pilot | None,
+    answers: Sequence[Answer],
+    timing: Timing | None,
 ) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if shown is not None:
-        notes.append(_about_pilot(shown))
+        notes += _about_pilot(shown, any(answer.at_least for answer in answers))
     if rows is not None and asked.sigma is None:
         notes.append(
             "sigma from the pilot is sought where at most half of its rows can be told apart; "
@@ -301,17 +336,26 @@ def _notes(
     return notes
 
 
-def _about_pilot(shown: Pilot) -> str:
+def _about_pilot(shown: Pilot, untold: bool) -> list[str]:
+    more = f"Draw at least {_MORE * shown.n} rows."
     if shown.too_small:  # V then is that of single rows, and means nothing
-        return (
+        return [
             f"✗ too small a pilot: {shown.n_eff:.0f} of its {shown.n} rows can be told apart, more "
             "than half. Only a lower bound on n can be given, from I_chi2 >= "
-            f"{shown.chi_square_information:.4g}."
-        )
-    return (
+            f"{shown.chi_square_information:.4g}. {more}"
+        ]
+    grows = f"may grow as n^{shown.growth:.2f}" if shown.growth < 1.0 else "may grow as n"
+    notes = [
         f"pilot: {shown.n} rows, of which {shown.n_eff:.4g} can be told apart; I_chi2 = "
-        f"{shown.chi_square_information:.4g}, sqrt(V) = {shown.deviation:.3g} nats."
-    )
+        f"{shown.chi_square_information:.4g}, sqrt(V) = {shown.deviation:.3g} nats; n_eff {grows}."
+    ]
+    if untold:
+        notes.append(
+            f"✗ this pilot does not tell n: it may be more than {_APART:g} times the one given. "
+            f"{100.0 * shown.alone:.2g} % of the rows stand alone; up to "
+            f"{100.0 * shown.missing_mass:.2g} % of the mass of S may be missing. {more}"
+        )
+    return notes
 
 
 def _about_time(timing: Timing, from_pilot: bool) -> str:

@@ -97,6 +97,26 @@ def test_estimate_warns_in_one_line_where_n_is_too_small(entbench: Command, tmp_
     assert "✗ n is too small: the bracket is 3" in marked[3]
     assert "✗ n is too small for sp: from n/2 to n it moved by +0.693 nats" in marked[4]
     assert "✓" not in done.stdout
+    assert "- sp is left out of the test of agreement" in done.stdout
+
+
+@pytest.mark.parametrize("margin", ["0.05", "1"])
+def test_what_is_not_known_is_no_tick(
+    here: Command, tmp_path: Path, samples: np.ndarray, margin: str
+) -> None:
+    np.save(tmp_path / "x.npy", samples[:, :1])
+    arguments = ["estimate", "x.npy", "sigma=0.5", "-e", "sp", "-e", "kl", "--margin", margin]
+    text = here(*arguments).stdout
+    agreement = json.loads(here(*arguments, "--format", "json").stdout)["agreement"]
+    assert agreement["labels"] == ["sp", "kl"]
+    assert agreement["margin"] == float(margin)
+    if margin == "1":
+        assert agreement["verdict"] == "agree"
+        assert "✓ sp and kl agree within 1 nats" in text
+    else:
+        assert agreement["verdict"] == "not known"
+        assert f"may differ by {agreement['most']:.2g} nats." in text
+        assert "✓" not in text
 
 
 def test_estimates_that_agree_say_so_and_show_their_errors(
@@ -106,7 +126,7 @@ def test_estimates_that_agree_say_so_and_show_their_errors(
     done = entbench("estimate", "x.npy", "sigma=0.5")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "✓ The estimates agree within 3 combined standard errors." in done.stdout
+    assert "✓ sp, kl and kde agree within 0.1 nats (95 % confidence). They can" in done.stdout
     assert "✗" not in done.stdout
     rows = [line.split() for line in done.stdout.splitlines() if line[:3] in ("sp ", "kl ", "kde")]
     assert [row[0] for row in rows[:3]] == ["sp", "kl", "kde"]
@@ -279,6 +299,7 @@ def write_bad_files(folder: Path) -> None:
         (["few.npy", "-e", "nothing"], "unknown estimator 'nothing'"),
         (["few.npy", "-e", "sp[sigma=1]"], "`sigma` is given once, as sigma=VALUE"),
         (["few.npy", "--groups", "1"], "`groups` must be 0 or at least 2; got 1"),
+        (["few.npy", "--margin", "0"], "`margin` must be a finite number > 0; got 0.0"),
         (["few.npy", "--seed", "-1"], "`seed` must be an integer >= 0; got -1"),
     ],
 )

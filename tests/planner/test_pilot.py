@@ -5,12 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.stats import foldnorm
+from scipy.integrate import quad
+from scipy.stats import foldnorm, poisson
 
 from entbench.estimators.corrected_sample_propagation import JackknifeSamplePropagation
 from entbench.estimators.sample_propagation import SamplePropagation
 from entbench.planner import Pilot, measure_pilot, plan
-from entbench.planner._pilot import _moments
+from entbench.planner._pilot import _log_ratios, _variance
 from entbench.sources.truncated_mixture import TruncatedMixture
 
 
@@ -25,9 +26,26 @@ def test_separated_atoms_by_counting() -> None:
     signal = atoms(500, [0.5, 0.3, 0.15, 0.05])
     counts = np.unique(signal, return_counts=True)[1]
     surprise = np.repeat(-np.log(counts / 500), counts)
-    n_eff, variance = _moments(signal, 1e-3, np.random.default_rng(0), 1, 4000)
-    assert n_eff == pytest.approx(4.0, rel=3e-5)
-    assert variance == pytest.approx(surprise.var(ddof=1), rel=1e-4)
+    whole, _ = _log_ratios(signal, 1e-3, np.random.default_rng(0), 1, 4000)
+    assert np.exp(whole).mean() == pytest.approx(4.0, rel=3e-5)
+    assert _variance(whole)[0] == pytest.approx(surprise.var(ddof=1), rel=1e-4)
+
+
+def test_halves_by_counting() -> None:
+    """Of 60 rare atoms some are in one half alone: half their number is what n_eff gains."""
+    signal = atoms(200, [0.4, *[0.01] * 60])
+    order = np.random.default_rng(3).permutation(200)
+    seen = [set(signal[half, 0]) for half in (order[:100], order[100:])]
+    whole, half = _log_ratios(signal, 1e-3, np.random.default_rng(3), 1, 4000)
+    gained = np.exp(whole).mean() - np.exp(half).mean()
+    assert len(seen[0] ^ seen[1]) > 20
+    assert gained == pytest.approx(0.5 * len(seen[0] ^ seen[1]), rel=1e-4)
+    pilot = measure_pilot(signal, 1e-3, random_state=3)
+    limit = 2.0 * pilot.most_gained
+    assert poisson.cdf(len(seen[0] ^ seen[1]), limit) == pytest.approx(0.05, rel=1e-3)
+    singles = np.unique(signal, return_counts=True)[1] == 1
+    assert pilot.alone == pytest.approx(singles.sum() / 200)
+    assert poisson.cdf(singles.sum(), 200 * pilot.missing_mass) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_atoms_extrapolate_to_the_truth() -> None:
@@ -89,6 +107,37 @@ def test_predicted_error_by_a_second_route() -> None:
     assert pilot.error_at(68, "sp-jackknife") < math.inf
     values = [pilot.error_at(n) for n in range(1, 3000)]
     assert (np.diff(values) < 0.0).all()
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("n", [50, 1000, 20_000])
+def test_largest_error_by_a_second_route(growth: float, n: int) -> None:
+    """The rises of the value, integrated numerically in log n; a limit of growth 0 is 1e-3."""
+    pilot = Pilot(1000, 1, 0.1, 40.0, 42.0, 0.7, False, 6.0, growth, 0.8)
+    exponent = max(growth, 1e-3)
+    slope = 6.0 * exponent / (1.0 - 2.0**-exponent)
+
+    def rise(log_n: float) -> float:
+        power = max(math.exp(log_n) / 1000.0, 1.0) ** exponent
+        n_eff = 40.0 + slope * (power - 1.0) / exponent
+        return 0.5 * (n_eff + slope * power - 1.0) * math.exp(-log_n)
+
+    ends = [math.log(n), math.log(max(n, 1000)), math.log(1e3) + 60.0 / (1.0 - growth)]
+    bias = sum(quad(rise, *ends[i : i + 2], epsabs=1e-12, limit=500)[0] for i in (0, 1))
+    spread = math.sqrt((0.64 + bias) / n)
+    expected = foldnorm.mean(min(bias, math.log1p(2.0 * bias)) / spread, scale=spread)
+    assert pilot.largest_error_at(n) == pytest.approx(expected, rel=1e-6)
+
+
+def test_largest_error_falls_and_is_above_the_likely() -> None:
+    for growth in (0.0, 0.5, 0.9):
+        pilot = Pilot(500, 1, 0.1, 40.0, 43.0, 0.7, False, 6.0, growth, 0.8)
+        for method in ("sp", "sp-jackknife"):
+            largest = np.array([pilot.largest_error_at(n, method) for n in range(2, 3000, 7)])
+            likely = np.array([pilot.error_at(n, method) for n in range(2, 3000, 7)])
+            assert (largest >= likely).all()
+            assert (np.diff(largest[np.isfinite(largest)]) < 0.0).all()
+    assert Pilot(500, 1, 0.1, 40.0, 43.0, 0.7, False, 6.0, 1.0, 0.8).largest_error_at(9) == math.inf
 
 
 def test_too_small_a_pilot_bounds_from_below() -> None:
@@ -163,6 +212,7 @@ def check_factor_two(source: TruncatedMixture, error: float, trials: int) -> Non
     made = plan(error=error, sigma=source.sigma, pilot=pilot, timed=False)
     for answer in made.answers[-2:]:
         assert answer.n is not None
+        assert not answer.at_least
         found, standard_error = mean_error(source, answer.name, int(answer.n), trials)
         assert found - 4 * standard_error <= 2.0 * error
         if answer.name == "sp" or answer.n > 2.1 * (made.pilot.chi_square_information + 1):

@@ -59,11 +59,17 @@ def test_pilot_predicts(pilot: np.ndarray) -> None:
     assert made.d == 3
     sp, jackknife = made.answers[-2:]
     assert (sp.name, sp.kind, jackknife.name) == ("sp", "predicted", "sp-jackknife")
-    assert sp.n == pytest.approx(7 / (2 * 0.05), rel=0.25)
+    assert sp.likely_n == pytest.approx(7 / (2 * 0.05), rel=0.25)
+    assert sp.likely_n <= sp.n <= 1.6 * sp.likely_n
     assert jackknife.n < sp.n
     assert sp.error == made.pilot.error_at(200)
+    assert sp.largest_error == made.pilot.largest_error_at(200)
     assert sp.does is True
-    assert made.pilot.error_at(int(sp.n)) <= 0.05 < made.pilot.error_at(int(sp.n) - 1)
+    for error_at, n in (
+        (made.pilot.error_at, sp.likely_n),
+        (made.pilot.largest_error_at, sp.n),
+    ):
+        assert error_at(int(n)) <= 0.05 < error_at(int(n) - 1)
     assert by_name(plan(error=0.05, sigma=0.2, n=20, pilot=pilot, timed=False))["sp"].does is False
 
 
@@ -90,6 +96,46 @@ def test_too_small_a_pilot_says_so() -> None:
     assert any(note.startswith("✗ too small a pilot: 50 of its 50 rows") for note in made.notes)
     assert any("leaves the cube" in note for note in made.notes)
     assert plan(error=0.05, sigma=0.1, n=100, pilot=signal, timed=False).answers[-2].does is False
+
+
+def zipf(exponent: float, n: int) -> np.ndarray:
+    weights = np.arange(1.0, 1e5) ** -exponent
+    rng = np.random.default_rng(0)
+    return rng.choice(len(weights), size=n, p=weights / weights.sum())[:, None].astype(float)
+
+
+def test_rare_mass_is_told() -> None:
+    """A heavy tail of atoms and a pilot with one value: neither shows what n does."""
+    made = plan(error=0.05, sigma=0.01, pilot=zipf(1.3, 1000), timed=False)
+    assert made.pilot is not None
+    assert not made.pilot.too_small
+    for answer in made.answers[-2:]:
+        assert answer.at_least
+        assert answer.n == answer.likely_n
+    (note,) = [note for note in made.notes if note.startswith("✗")]
+    assert "does not tell n" in note
+    assert "Draw at least 4000 rows" in note
+    for rows in (100, 2000):
+        made = plan(error=0.03, sigma=0.01, pilot=np.zeros((rows, 1)), timed=False)
+        sp = made.answers[-2]
+        assert sp.likely_n == 2  # sp takes no fewer
+        assert sp.at_least is (rows == 100)
+        if not sp.at_least:
+            assert 20 < sp.n < 100
+
+
+def test_a_pilot_that_does_not_tell_n_does_not_say_yes() -> None:
+    signal = zipf(1.3, 1000)
+    likely = plan(error=0.05, sigma=0.01, pilot=signal, timed=False).answers[-2].n
+    assert likely is not None
+    for n, does in ((2 * int(likely), None), (int(likely) // 2, False)):
+        made = plan(error=0.05, sigma=0.01, n=n, pilot=signal, timed=False)
+        assert made.answers[-2].does is does
+
+
+def test_no_n_is_below_what_the_estimators_take() -> None:
+    made = plan(1, error=0.5, sigma=1e6, pilot=np.zeros((500, 1)), timed=False)
+    assert min(answer.n for answer in made.answers) == 2
 
 
 def test_small_sigma_leaves_out_what_is_slow() -> None:
