@@ -159,7 +159,9 @@ class Estimator(BaseEstimator, ABC):
     numerical_error_: float | None = None
     standard_error_: float | None = None
     interval_: Interval | tuple[float, float] | None = None
-    _influences: Influences | None = None  # of built-in estimators that have them at hand
+    # of built-in estimators that have them at hand, or draw them where they are wanted
+    _influences: Influences | None = None
+    _wants_influences: bool = False
     n_features_in_: int
     diagnostics_: dict[str, Any]
 

@@ -377,6 +377,7 @@ class _Run:
         model = self.make(wanted, refit)
         given = self.signal if model.reads == "signal" else self._noisy
         given = given if rows is None else given[np.sort(rows)]
+        model._wants_influences = rows is None
         model.fit(given)
         result = EntropyResult.of(model, len(given), wanted.label, d=given.shape[1])
         return result, model._influences

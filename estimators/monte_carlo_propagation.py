@@ -177,7 +177,8 @@ class MonteCarloPropagation(EntropyEstimator):
             error_of(scatter**2, rare / values.size) + (overlap + kernel_error) / QUANTILE
         )
         (scatter_over_samples,) = over_samples(mixture, ("plug-in",), rng.spawn(1)[0])
-        self._influences = influences_over_samples(mixture, "plug-in", rng.spawn(1)[0])
+        if self._wants_influences:
+            self._influences = influences_over_samples(mixture, "plug-in", rng.spawn(1)[0])
         own = End(self.entropy_, scatter_over_samples, self.numerical_error_)
         self.standard_error_ = own.standard_error
         self.interval_ = bracket_interval(

@@ -202,7 +202,8 @@ class SamplePropagation(EntropyEstimator):
         statistics: list[Statistic] = [self._statistic, "plug-in", "leave-one-out"]
         own, low, high = map(End, values, over_samples(mixture, statistics, rng), errors)
         self.standard_error_ = own.standard_error
-        self._influences = influences_over_samples(mixture, self._statistic, rng)
+        if self._wants_influences:
+            self._influences = influences_over_samples(mixture, self._statistic, rng)
         endless = lacks_second_moment(mixture.centres)
         self.interval_ = bracket_interval(
             low, None if endless else high, mixture.n, self.confidence
