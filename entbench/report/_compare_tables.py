@@ -134,7 +134,10 @@ def _ratio(ratio: Ratio | None) -> str:
     text = number(ratio.value)
     if ratio.interval is None:
         return text
-    return f"{text} [{number(ratio.interval[0])}, {number(ratio.interval[1])}]"
+    low, high = ratio.interval
+    # ends that tell nothing are short, and further out than they are
+    ends = number(low if low > 0.01 else 0.0), number(high if high < 100.0 else math.inf)
+    return f"{text} [{', '.join(ends)}]"
 
 
 def _notes(found: Comparison, on: On) -> Iterator[str]:
@@ -193,15 +196,15 @@ def _counts(change: Change, on: On) -> bool:
 def _reading_notes(found: Comparison) -> Iterator[str]:
     """Yield how to read intervals, and what is left out of times."""
     if any(change.accuracy and change.accuracy.interval for change in found.changes):
-        yield "B/A: the intervals of all rows hold at once; a verdict is an interval without 1"
+        yield "[low, high] holds the true ratio, in all rows at once: without 1, it is a verdict"
     shown = [_needs(change) for change in found.changes if not _verdict(change)]
     if any("%" in text for text in shown):
         yield (
-            "needs +50 %: the row shows a true loss of 50 % in 80 of 100 comparisons, and smaller "
-            "ones less often; more trials show smaller ones"
+            "needs +50 %: a true loss of 50 % shows in about 3 of 4 comparisons, a smaller one "
+            "less often; more trials show smaller ones"
         )
     if "needs trials" in shown:
-        yield "needs trials: with so few trials the row shows no loss, whatever its size"
+        yield "needs trials: with so few trials, or so many rows, hardly any loss shows"
     if any(change.seconds and change.seconds.interval for change in found.changes):
         factor = found.shared_time
         yield (
