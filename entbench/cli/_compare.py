@@ -36,8 +36,11 @@ def compare(run_a: str, run_b: str, store: Path | None, on: On, format_: str) ->
     drew the same samples; those that got worse come first. Of experiments, steps are paired, and
     their results not judged.
 
-    Exit code 0: nothing lost; 1: an error grew by more than chance and the numerical errors, over
-    all rows at 5 %, or a cell that had a value failed; 2: wrong usage, or nothing to compare.
+    A row is worse if its interval, B over A, is above 1. The intervals of all rows hold at once
+    with 95 % confidence. Times leave out what all rows share, up to a factor of 1.22.
+
+    Exit code 0: nothing lost; 1: an error grew by more than chance and the numerical errors, or a
+    cell that had a value failed; 2: wrong usage, or nothing to compare.
     """
     from entbench.runner import stored_run
 

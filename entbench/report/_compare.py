@@ -5,78 +5,60 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from entbench._base import Reference
 from entbench._records import Record, Spec, SuiteRun
+from entbench.report._comparisons import (
+    FAMILY,
+    ROUNDING,
+    Contrasts,
+    Floats,
+    MeanRatios,
+    detectable_factors,
+    mean_differences,
+    mean_ratios,
+    without_shared,
+)
 from entbench.report._intervals import Limits
 from entbench.report._matching import added_parameters, differences, matched
 from entbench.report._statistics import holds_truth
 
-FAMILY = 0.05
-# A time counts as changed beyond this factor only: one machine's two runs differ by as much.
-FACTOR = 1.1
-# What rounding may move a value by, of max(1, |value|): more than a change of the order of sums
-# does, and what the house allows before a version is raised.
-_ROUNDING = 1e-9
-
 On = Literal["accuracy", "time", "both"]
 Verdict = Literal["worse", "better", "same", "unclear"]
 Trials = dict[int, Record]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A difference of means with its 95 % confidence interval.
+class Ratio:
+    """Theirs over ours, and what could have been found.
 
     Attributes
     ----------
     value : float
-        Second less first.
-    error, freedom : float or None
-        Its standard error and degrees of freedom; None with one value.
-    skewness : float
-        Of the mean itself: the third cumulant over the cubed standard error.
+        The ratio; infinite where ours is 0.
+    interval : (low, high) or None
+        Holds the true ratio; those of all rows do at once with 95 % confidence. None with one
+        trial.
+    chance : float or None
+        The p-value of this row alone; None with one trial.
+    detectable : float or None
+        The least true ratio above 1 that is found, among all rows, in 80 % of runs; infinite where
+        none is with so many trials, None where the trials do not tell.
     """
 
     value: float
-    error: float | None = None
-    freedom: float | None = None
-    skewness: float = 0.0
+    interval: Limits | None = None
+    chance: float | None = None
+    detectable: float | None = None
 
     @property
-    def interval(self) -> Limits | None:
-        """By Student's t; None with one value."""
-        if self.error is None or self.freedom is None:
-            return None
-        half = float(stdtrit(self.freedom, 0.975)) * self.error if self.error else 0.0
-        return self.value - half, self.value + half
-
-    def chance(self, beyond: float = 0.0) -> float | None:
-        """Return the two-sided p-value of a true difference within `beyond`; None with one value.
-
-        The larger of Student's and of that with Hall's transformation for skewness (Annals of
-        Statistics 20, 1992; recalled, not checked): of absolute errors, one run's may be skew and
-        the other's not, and then Student's t alone finds too many differences.
-        """
-        if self.error is None or self.freedom is None:
-            return None
-        excess = abs(self.value) - beyond
-        if excess <= 0.0:
-            return 1.0
-        if self.error == 0.0:
-            return 0.0
-        t = excess / self.error
-        g = math.copysign(
-            self.skewness, self.skewness * self.value
-        )  # as if the value were positive
-        straightened = t + g * t**2 / 3.0 + g**2 * t**3 / 27.0 + g / 6.0
-        return min(1.0, 2.0 * float(stdtr(self.freedom, -max(0.0, min(t, straightened)))))
+    def verdict(self) -> Verdict:
+        """By whether the interval excludes 1."""
+        low, high = self.interval or (0.0, math.inf)
+        return "worse" if low > 1.0 else "better" if high < 1.0 else "unclear"
 
 
 @dataclass(frozen=True)
@@ -95,7 +77,7 @@ class Change:
         Trials of each that went into the means.
     mae : (float, float) or None
         Mean absolute errors in nats; None where a run has no value.
-    accuracy : Difference or None
+    accuracy : Ratio or None
         Of the mean absolute errors.
     largest : float or None
         The largest change of a value from the same samples, in nats.
@@ -105,8 +87,8 @@ class Change:
         A change that is no larger is no change: `stated`, the error of the references, rounding.
     held : ((int, int), (int, int))
         In how many of the trials of each the interval held the truth, and how many state one.
-    seconds : Difference or None
-        Of the logarithms of the times of a fit.
+    seconds : Ratio or None
+        Of the geometric mean times of a fit, less what the run shares.
     gained, mended : int
         Cells that failed in the second run only, and in the first only.
     message : str
@@ -125,12 +107,12 @@ class Change:
     paired: bool
     trials: tuple[int, int]
     mae: tuple[float, float] | None
-    accuracy: Difference | None
+    accuracy: Ratio | None
     largest: float | None
     stated: float
     allowance: float
     held: tuple[tuple[int, int], tuple[int, int]]
-    seconds: Difference | None
+    seconds: Ratio | None
     gained: int
     mended: int
     message: str
@@ -164,6 +146,8 @@ class Comparison:
         Where the truth is another.
     itself : bool
         Whether it is one run, compared with itself.
+    shared_time : float
+        The factor that all times of B share, taken as the machine's.
     notes : tuple of str
         What else differs: versions, parameters that one does not know.
     """
@@ -175,6 +159,7 @@ class Comparison:
     only_second: int
     truths: tuple[Truth, ...]
     itself: bool
+    shared_time: float
     notes: tuple[str, ...]
 
     @property
@@ -192,18 +177,14 @@ class Comparison:
 def compare_suites(first: SuiteRun, second: SuiteRun) -> Comparison:
     """Compare two runs by their rows: source, estimator and n, each by name and parameters.
 
-    The difference of mean absolute errors is paired by trial where both drew the same samples, and
-    by Welch's test where the seed or the source's version differs. A row is worse, or better, where
-    `Difference.chance` says so at 5 % over all rows compared (Holm), and the change is more than
-    the numerical errors stated, the error of the reference, and rounding come to.
+    The ratio of mean absolute errors is of the same trials where both drew the same samples, and
+    of separate ones where the seed or the source's version differs (`mean_ratios`). A row is worse,
+    or better, where its interval excludes 1. The intervals hold for all rows at once (Bonferroni),
+    and a change within the numerical errors stated, the error of the reference, and rounding has no
+    verdict. The same for times, less what all times of a run share (`without_shared`).
 
-    Measured over 400 simulated comparisons of 30 rows at 5 and at 20 trials: without a true change
-    0.5 to 2.5 % find a loss. Where the errors of all rows change their shape and not their mean
-    (folded normal to constant) it is 8 % at 5 trials, 7 % at 10 and 5 % at 20. One row of 30 is
-    worse by half, at 20 trials: found in 100 of 100 where every estimate is off by half as much
-    again, in 97 of 100 of an estimator with bias whose runs share 90 % of their variance, in 55 %
-    where they share none; without bias in 28 % where they share 90 % and in 4 % where they share
-    50 %. There it takes more trials.
+    `python -m entbench.suites.timing.verdicts_compare` measures how often verdicts are wrong and
+    losses found.
 
     Raises
     ------
@@ -223,33 +204,24 @@ def compare_suites(first: SuiteRun, second: SuiteRun) -> Comparison:
         raise ValueError(_nothing_in_common(first, second))
     ours = {case.source: case.reference for case in first.cases}
     theirs = {case.source: case.reference for case in second.cases}
-    changes = [
-        _change(rows[key], others[other], ours[key[0]], theirs[other[0]])
+    measured = [
+        _measured(rows[key], others[other], ours[key[0]], theirs[other[0]])
         for key, other in pairs.items()
     ]
+    shared_time, changes = _judged(measured)
     shared = [(rows[key].keys() & others[other].keys()) for key, other in pairs.items()]
     both = sum(map(len, shared))
     return Comparison(
         first=first,
         second=second,
-        changes=tuple(sorted(_judged(changes), key=_badness)),
+        changes=tuple(sorted(changes, key=_badness)),
         only_first=len(first.records) - both,
         only_second=len(second.records) - both,
         truths=tuple(_truths(sources, ours, theirs)),
         itself=first.info.id == second.info.id and first.records == second.records,
+        shared_time=shared_time,
         notes=tuple(_notes(first, second, sources, estimators)),
     )
-
-
-def holm(chances: Sequence[float | None], family: float = FAMILY) -> list[bool]:
-    """Tell which p-values Holm's procedure rejects; None stands for what was not tested."""
-    order = sorted((p, i) for i, p in enumerate(chances) if p is not None)
-    rejected = [False] * len(chances)
-    for position, (p, i) in enumerate(order):
-        if p > family / (len(order) - position):
-            break
-        rejected[i] = True
-    return rejected
 
 
 def _rows(run: SuiteRun) -> dict[tuple[Spec, Spec, int], Trials]:
@@ -260,7 +232,15 @@ def _rows(run: SuiteRun) -> dict[tuple[Spec, Spec, int], Trials]:
     return rows
 
 
-def _change(ours: Trials, theirs: Trials, truth: Reference, other_truth: Reference) -> Change:
+class _Measured(NamedTuple):
+    """A row before its verdicts, which take all rows at once."""
+
+    change: Change
+    errors: MeanRatios | None
+    times: Contrasts | None
+
+
+def _measured(ours: Trials, theirs: Trials, truth: Reference, other_truth: Reference) -> _Measured:
     one, other = next(iter(ours.values())).cell, next(iter(theirs.values())).cell
     # of one trial both are told by the same: what makes the samples
     paired = {**one.draw, "trial": 0} == {**other.draw, "trial": 0}
@@ -272,7 +252,7 @@ def _change(ours: Trials, theirs: Trials, truth: Reference, other_truth: Referen
         else ([r for r in ours.values() if r.ok], [r for r in theirs.values() if r.ok])
     )
     values = tuple(np.array([r.value for r in side], np.float64) for side in used)
-    errors = np.abs(values[0] - truth.value), np.abs(values[1] - other_truth.value)
+    errors = values[0] - truth.value, values[1] - other_truth.value
     known = all(map(len, used))
     stated = math.sqrt(sum(_mean_square(side) for side in used)) if known else 0.0
     size = max((1.0, *(float(np.abs(side).max()) for side in values if len(side))))
@@ -282,24 +262,36 @@ def _change(ours: Trials, theirs: Trials, truth: Reference, other_truth: Referen
     if not paired:  # other samples: a trial that fails stands for none of the other run's
         gained, mended = max(0, gained - mended), max(0, mended - gained)
     moved = np.abs(values[1] - values[0]) if paired and good else None
-    return Change(
+    rounding = ROUNDING * size
+    allowance = stated + max(truth.error, other_truth.error) + rounding
+    change = Change(
         source=one.source,
         estimator=one.estimator,
         n=one.n,
         paired=paired,
         trials=(len(used[0]), len(used[1])),
-        mae=(float(errors[0].mean()), float(errors[1].mean())) if known else None,
-        accuracy=_difference(*errors, paired) if known else None,
+        mae=(_mean_size(errors[0]), _mean_size(errors[1])) if known else None,
+        accuracy=None,
         largest=None if moved is None else float(moved.max()),
         stated=stated,
-        allowance=stated + max(truth.error, other_truth.error) + _ROUNDING * size,
+        allowance=allowance,
         held=(_held(used[0], truth), _held(used[1], other_truth)),
-        seconds=_seconds(*used, paired) if known else None,
+        seconds=None,
         gained=gained,
         mended=mended,
         message=failed[0].message if gained else "",
         same=moved is not None and not moved.any(),
     )
+    if not known:
+        return _Measured(change, None, None)
+    ratios = mean_ratios(
+        *errors, paired=paired, rounding=rounding, near=stated, negligible=allowance
+    )
+    return _Measured(change, ratios, _seconds(*used, paired))
+
+
+def _mean_size(errors: Floats) -> float:
+    return float(np.abs(errors).mean())
 
 
 def _held(records: Sequence[Record], truth: Reference) -> tuple[int, int]:
@@ -311,56 +303,70 @@ def _mean_square(records: Sequence[Record]) -> float:
     return float(np.mean([(record.numerical_error or 0.0) ** 2 for record in records]))
 
 
-def _difference(ours: Floats, theirs: Floats, paired: bool) -> Difference:
-    """Return the difference of the means, with its standard error and degrees of freedom."""
-    value = float(theirs.mean() - ours.mean())
-    if min(len(ours), len(theirs)) < 2:
-        return Difference(value)
-    sides = [theirs - ours] if paired else [theirs, -ours]
-    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
-    weights = [part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True)]
-    total, squares = sum(parts), sum(weights)
-    if not squares:
-        return Difference(value, 0.0, sum(len(side) - 1 for side in sides))
-    skewness = sum(map(_third_cumulant, sides)) / total**1.5
-    return Difference(value, math.sqrt(total), total**2 / squares, skewness)
-
-
-def _third_cumulant(values: Floats) -> float:
-    """Return that of the mean, 0 where there are too few values to tell."""
-    count = len(values)
-    if count < 3:
-        return 0.0
-    moment = float(np.mean((values - values.mean()) ** 3))
-    return moment / ((count - 1) * (count - 2))
-
-
-def _seconds(ours: Sequence[Record], theirs: Sequence[Record], paired: bool) -> Difference | None:
+def _seconds(ours: Sequence[Record], theirs: Sequence[Record], paired: bool) -> Contrasts | None:
     """Return the difference of log seconds; None where a fit took no time that could be read."""
     times = [np.array([record.seconds for record in side]) for side in (ours, theirs)]
     if any((side <= 0.0).any() for side in times):
         return None
-    return _difference(np.log(times[0]), np.log(times[1]), paired)
+    return mean_differences(np.log(times[0]), np.log(times[1]), paired)
 
 
-def _judged(changes: Sequence[Change]) -> Iterator[Change]:
-    """Yield the changes with their verdicts, which take all of them at once."""
+def _judged(measured: Sequence[_Measured]) -> tuple[float, list[Change]]:
+    """Return the factor that all times share, and the changes with their verdicts."""
     # a value that is the same to the bit was never at risk: it is no comparison
-    errors = [None if c.same or not c.accuracy else c.accuracy.chance() for c in changes]
-    times = [c.seconds.chance(math.log(FACTOR)) if c.seconds else None for c in changes]
-    for change, worth, slow in zip(changes, holm(errors), holm(times), strict=True):
-        beyond = change.accuracy is not None and abs(change.accuracy.value) > change.allowance
-        yield replace(
-            change,
-            verdict="same" if change.same else _verdict(change.accuracy, worth and beyond),
-            time_verdict=_verdict(change.seconds, slow),
+    judged = [
+        row.errors is not None and not row.change.same and bool(np.isfinite(row.errors.scatter))
+        for row in measured
+    ]
+    level = FAMILY / max(1, sum(judged))
+    timed = [row.times for row in measured if row.times is not None]
+    shared, seconds = _times(timed)
+    changes = []
+    for row in measured:
+        change, accuracy = row.change, None
+        if row.errors is not None:
+            accuracy = _ratio(row.errors.contrasts, row.errors.detectable(level), level)
+        verdict: Verdict = accuracy.verdict if accuracy else "unclear"
+        time = next(seconds) if row.times is not None else None
+        changes.append(
+            replace(
+                change,
+                accuracy=accuracy,
+                seconds=time,
+                verdict="same" if change.same else verdict,
+                time_verdict=time.verdict if time else "unclear",
+            )
         )
+    return shared, changes
 
 
-def _verdict(difference: Difference | None, significant: bool) -> Verdict:
-    if difference is None or not significant:
-        return "unclear"
-    return "worse" if difference.value > 0.0 else "better"
+def _times(timed: Sequence[Contrasts]) -> tuple[float, Iterator[Ratio]]:
+    """Return the factor that all times share, and the ratios less that."""
+    if not timed:
+        return 1.0, iter(())
+    times = Contrasts(*(np.array(part) for part in zip(*timed, strict=True)))
+    level = FAMILY / max(1, int(np.isfinite(times.error).sum()))
+    own, shared = without_shared(times, level)
+    found = detectable_factors(own, level)
+    ratios = [
+        _ratio(Contrasts(*parts), detectable, level)
+        for *parts, detectable in zip(*own, found, strict=True)
+    ]
+    return math.exp(shared), iter(ratios)
+
+
+def _ratio(found: Contrasts, detectable: Floats, level: float) -> Ratio:
+    """Return one ratio with what is known of it."""
+    value = _exp(float(found.value))
+    if np.isnan(found.error):
+        return Ratio(value)
+    low, high = (_exp(float(end)) for end in found.limits(level))
+    could = None if np.isnan(detectable) else float(detectable)
+    return Ratio(value, (low, high), float(found.chances()), could)
+
+
+def _exp(log: float) -> float:
+    return math.exp(log) if log < 700.0 else math.inf
 
 
 def _badness(change: Change) -> tuple[float, ...]:

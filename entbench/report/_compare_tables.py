@@ -10,12 +10,15 @@ from typing import Any
 from entbench._base import Reference
 from entbench._records import ExperimentRun, RunInfo, SuiteRun
 from entbench._text import bound_text
-from entbench.report._compare import FACTOR, FAMILY, Change, Comparison, Difference, On, Verdict
+from entbench.report._compare import Change, Comparison, On, Ratio, Verdict
+from entbench.report._comparisons import FAMILY
 from entbench.report._format import finite_or_none, number
 from entbench.report._render import Printout, Table
 
 _MAX_ROWS, _MAX_NOTES = 60, 5
-_HEADERS = ("estimator", "n", "MAE of A", "of B", "B - A (95 %)", "time B/A (95 %)", "verdict")
+# no table speaks of a loss by more than this factor
+_MOST_FOUND = 100.0
+_HEADERS = ("estimator", "n", "MAE of A", "of B", "B/A (95 %)", "time B/A (95 %)", "verdict")
 _ASIDE = ("largest change", "stated error", "trials", "held")
 _MARKS: dict[Verdict, str] = {"worse": "✗ worse", "better": "✓ better", "same": "", "unclear": ""}
 _TIME_MARKS: dict[Verdict, str] = {
@@ -87,9 +90,9 @@ def _cells(change: Change) -> tuple[str, ...]:
         f"{change.n}",
         number(first),
         number(second),
-        _signed(change.accuracy),
+        _ratio(change.accuracy),
         _ratio(change.seconds),
-        _verdict(change),
+        _verdict(change) or _needs(change),
         number(change.largest),
         number(change.stated) if change.stated else "-",
         f"{ours}" if ours == theirs else f"{ours}, {theirs}",
@@ -110,31 +113,31 @@ def _verdict(change: Change) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _signed(difference: Difference | None) -> str:
-    if difference is None:
+def _needs(change: Change) -> str:
+    """Return the least loss that the row would show, of a row without a verdict."""
+    least = change.accuracy.detectable if change.accuracy else None
+    if change.same or least is None:
+        return ""
+    return "needs trials" if least > _MOST_FOUND else f"needs +{_percent(least)} %"
+
+
+def _percent(ratio: float) -> str:
+    """Return what a ratio is above 1 in per cent, rounded up to two digits."""
+    above = 100.0 * (ratio - 1.0)
+    step = 10.0 ** max(0, math.floor(math.log10(above)) - 1) if above > 0.0 else 1.0
+    return f"{max(1.0, step * math.ceil(above / step)):.0f}"
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    if ratio is None:
         return "-"
-    sign = "+" if difference.value > 0.0 else ""
-    half = _half(difference)
-    return f"{sign}{number(difference.value)}" + (f" ± {number(half)}" if half is not None else "")
-
-
-def _half(difference: Difference) -> float | None:
-    interval = difference.interval
-    return None if interval is None else 0.5 * (interval[1] - interval[0])
-
-
-def _ratio(difference: Difference | None) -> str:
-    if difference is None:
-        return "-"
-    interval = difference.interval
-    text = number(_exp(difference.value))
-    if interval is None:
+    text = number(ratio.value)
+    if ratio.interval is None:
         return text
-    return f"{text} [{number(_exp(interval[0]))}, {number(_exp(interval[1]))}]"
-
-
-def _exp(log: float) -> float:
-    return math.exp(log) if log < 700.0 else math.inf
+    low, high = ratio.interval
+    # ends that tell nothing are short, and further out than they are
+    ends = number(low if low > 0.01 else 0.0), number(high if high < 100.0 else math.inf)
+    return f"{text} [{', '.join(ends)}]"
 
 
 def _notes(found: Comparison, on: On) -> Iterator[str]:
@@ -149,6 +152,7 @@ def _notes(found: Comparison, on: On) -> Iterator[str]:
         f"{rows - same - unclear - better} worse, {unclear} not told from chance or from the "
         "numerical error"
     )
+    yield from _reading_notes(found)
     yield from _odds_and_ends(found)
     yield from found.notes
 
@@ -189,11 +193,31 @@ def _counts(change: Change, on: On) -> bool:
     return bool(change.gained) or error or (on != "accuracy" and change.time_verdict == "worse")
 
 
+def _reading_notes(found: Comparison) -> Iterator[str]:
+    """Yield how to read intervals, and what is left out of times."""
+    if any(change.accuracy and change.accuracy.interval for change in found.changes):
+        yield "[low, high] holds the true ratio, in all rows at once: without 1, it is a verdict"
+    shown = [_needs(change) for change in found.changes if not _verdict(change)]
+    if any("%" in text for text in shown):
+        yield (
+            "needs +50 %: a true loss of 50 % shows in about 3 of 4 comparisons, a smaller one "
+            "less often; more trials show smaller ones"
+        )
+    if "needs trials" in shown:
+        yield "needs trials: with so few trials, or so many rows, hardly any loss shows"
+    if any(change.seconds and change.seconds.interval for change in found.changes):
+        factor = found.shared_time
+        yield (
+            f"time B/A leaves out the factor {number(factor)} that the times of all rows share: "
+            "a machine's two runs differ by some 10 %"
+        )
+
+
 def _odds_and_ends(found: Comparison) -> Iterator[str]:
     if any(not change.paired for change in found.changes):
         rows = sum(not change.paired for change in found.changes)
         yield f"! {rows} rows are of other samples in B: means are compared, not trials (Welch)"
-    if any(change.accuracy and change.accuracy.error is None for change in found.changes):
+    if any(change.accuracy and change.accuracy.interval is None for change in found.changes):
         yield "! rows with one trial have no interval and no verdict"
     for name, cells, run in (
         ("A", found.only_first, found.first),
@@ -203,11 +227,6 @@ def _odds_and_ends(found: Comparison) -> Iterator[str]:
             yield f"{cells} cells are in {name} alone"
         if run.missing:
             yield f"! {run.missing} planned cells of {name} are not there: the run was cut short"
-    if any(change.time_verdict in ("worse", "better") for change in found.changes):
-        yield (
-            f"slower, quicker: by more than {100 * (FACTOR - 1):.0f} %; what else a machine does "
-            "shifts all trials of a run, which no interval shows"
-        )
 
 
 def comparison_data(found: Comparison, on: On = "accuracy") -> dict[str, Any]:
@@ -219,6 +238,7 @@ def comparison_data(found: Comparison, on: On = "accuracy") -> dict[str, Any]:
         "lost": found.lost(on),
         "itself": found.itself,
         "family_wise_error": FAMILY,
+        "shared_time": found.shared_time,
         "rows": [_row_data(change) for change in found.changes],
         "only_a": found.only_first,
         "only_b": found.only_second,
@@ -249,6 +269,7 @@ def _row_data(change: Change) -> dict[str, Any]:
     error, times = change.accuracy, change.seconds
     low, high = (error.interval if error else None) or (None, None)
     slow, slower = (times.interval if times else None) or (None, None)
+    could = error.detectable if error else None
     return {
         "source": {"name": change.source.name, **dict(change.source.params)},
         "estimator": change.estimator.label,
@@ -258,14 +279,15 @@ def _row_data(change: Change) -> dict[str, Any]:
         "trials_b": change.trials[1],
         "mae_a": first,
         "mae_b": second,
-        "change": error.value if error else None,
-        "change_low": low,
-        "change_high": high,
-        "p_value": error.chance() if error else None,
+        "ratio": finite_or_none(error.value) if error else None,
+        "ratio_low": low,
+        "ratio_high": None if high is None else finite_or_none(high),
+        "p_value": error.chance if error else None,
+        "detectable_ratio": None if could is None else finite_or_none(could),
         "verdict": change.verdict,
-        "seconds_ratio": finite_or_none(_exp(times.value)) if times else None,
-        "seconds_ratio_low": None if slow is None else finite_or_none(_exp(slow)),
-        "seconds_ratio_high": None if slower is None else finite_or_none(_exp(slower)),
+        "seconds_ratio": finite_or_none(times.value) if times else None,
+        "seconds_ratio_low": slow,
+        "seconds_ratio_high": None if slower is None else finite_or_none(slower),
         "time_verdict": change.time_verdict,
         "largest_value_change": change.largest,
         "held_a": change.held[0][0] if change.held[0][1] else None,

@@ -9,7 +9,8 @@ import numpy as np
 
 from entbench import _registry
 from entbench._records import Record, Spec, SuiteRun
-from entbench.report._ranks import LogMeans, log_means, resampling
+from entbench.report._comparisons import Contrasts
+from entbench.report._ranks import LogMeans, log_means, pairs_of, resampling
 
 ESTIMATE = "estimate"
 
@@ -29,6 +30,8 @@ class Field:
     errors, seconds : LogMeans
         Of the absolute errors, an error below that of the reference counting as the reference's,
         and of the times of a fit. Both from the same resampled trials.
+    pairs : Contrasts
+        Of the mean absolute errors of all pairs of estimators.
     """
 
     source: Spec
@@ -37,13 +40,15 @@ class Field:
     labels: tuple[str, ...]
     errors: LogMeans
     seconds: LogMeans
+    pairs: Contrasts
 
     def only(self, labels: Sequence[str]) -> Field:
         """Return the field without the others."""
         chosen = [i for i, label in enumerate(self.labels) if label in labels]
         names = tuple(self.labels[i] for i in chosen)
         errors, seconds = self.errors.take(chosen), self.seconds.take(chosen)
-        return Field(self.source, self.n, self.trials, names, errors, seconds)
+        pairs = self.pairs.take(chosen)
+        return Field(self.source, self.n, self.trials, names, errors, seconds, pairs)
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,13 @@ def fields_of(run: SuiteRun, groups: Groups) -> Iterator[Field]:
         seconds = np.array([[each[t].seconds for t in common] for each in whole.values()])
         weights = resampling(len(common), {"source": source.identity, "n": n})
         reference = references[source]
-        errors = log_means(np.abs(values - reference.value), weights, reference.error)
+        errors = values - reference.value
+        logs = log_means(np.abs(errors), weights, reference.error)
         times = log_means(seconds, weights)
-        yield Field(source, n, len(common), tuple(whole), errors, times)
+        stated = [[each[t].numerical_error or 0.0 for t in common] for each in whole.values()]
+        near = float(np.sqrt(np.mean(np.square(stated))))
+        pairs = pairs_of(errors, reference.error, near)
+        yield Field(source, n, len(common), tuple(whole), logs, times, pairs)
 
 
 def roles_of(run: SuiteRun) -> tuple[dict[str, str], list[str]]:

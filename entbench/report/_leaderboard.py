@@ -10,6 +10,7 @@ import numpy as np
 
 from entbench._records import Spec, SuiteRun
 from entbench._validation import check_positive
+from entbench.report._comparisons import Contrasts, average
 from entbench.report._equal_time import Curve, curves_of, usual_seconds
 from entbench.report._fields import (
     ESTIMATE,
@@ -28,6 +29,7 @@ from entbench.report._ranks import (
     log_ratios,
     rank_intervals,
     ranks_of,
+    resampled_pairs,
     spread_of,
 )
 from entbench.report._statistics import rows_of
@@ -49,6 +51,8 @@ class Scores:
         The estimators.
     errors : LogMeans
         Of the absolute error.
+    pairs : Contrasts
+        Of the errors of all pairs.
     seconds : ndarray of shape (estimators,)
         Logarithms of the mean time of a fit.
     trials : int
@@ -58,6 +62,7 @@ class Scores:
     source: Spec
     labels: tuple[str, ...]
     errors: LogMeans
+    pairs: Contrasts
     seconds: Floats
     trials: int
 
@@ -78,8 +83,8 @@ class Place:
         By mean absolute error, from 1; equals share the better rank. None where nothing is known,
         and in equal time where no other has an error.
     rank_ci : (low, high) or None
-        Holds the true rank with 95 % confidence, see `entbench.report._ranks.rank_intervals`; None
-        with one trial.
+        Holds the true rank, for all estimators here at once with 95 % confidence, see
+        `entbench.report._ranks.rank_intervals`; None with one trial.
     mae, ratio, seconds : float or None
         Mean absolute error in nats, over the least of any estimate here, and mean time of a fit.
     among : int
@@ -119,7 +124,7 @@ class Standing:
         By `ratio`, among those that stand on every source on which any does; None for the others,
         and where there is one such only in equal time.
     rank_ci : (low, high) or None
-        Holds the true rank with 95 % confidence; None with one trial.
+        Holds the true rank, for all estimators at once with 95 % confidence; None with one trial.
     ratio : float
         Geometric mean over its sources of its mean absolute error over the least of any estimate
         there; 1 is best everywhere.
@@ -282,7 +287,8 @@ def best_of(run: SuiteRun) -> Iterator[tuple[Place, list[str]]]:
 
 
 def _scores(field: Field) -> Scores:
-    return Scores(field.source, field.labels, field.errors, field.seconds.logs, field.trials)
+    seconds = field.seconds.logs
+    return Scores(field.source, field.labels, field.errors, field.pairs, seconds, field.trials)
 
 
 def _scores_in_time(curves: Sequence[Curve], seconds: float) -> Iterator[Scores]:
@@ -299,13 +305,14 @@ def _scores_in_time(curves: Sequence[Curve], seconds: float) -> Iterator[Scores]
         )
         labels = tuple(curve.label for curve in here)
         trials = min(curve.trials for curve in here)
-        yield Scores(source, labels, errors, np.full(len(here), at), trials)
+        pairs = resampled_pairs(errors, trials)
+        yield Scores(source, labels, errors, pairs, np.full(len(here), at), trials)
 
 
 def _places(scores: Scores, n: int | None) -> Iterator[Place]:
     """Yield the places on a source, best first."""
     means = scores.errors
-    intervals = rank_intervals(means) if scores.trials > 1 else [None] * len(scores.labels)
+    intervals = rank_intervals(scores.pairs) if scores.trials > 1 else [None] * len(scores.labels)
     ratios = np.exp(log_ratios(means.logs, means.logs.min()))
     ranks = ranks_of(means.logs)
     for i in sorted(range(len(ranks)), key=lambda i: (ranks[i], scores.labels[i])):
@@ -368,14 +375,12 @@ def _overall_ranks(
     """
     if not labels:
         return {}
-    chosen = [each.errors.take([each.labels.index(name) for name in labels]) for each in scores]
-    means = LogMeans(
-        np.mean([each.logs for each in chosen], axis=0),
-        np.mean([each.resampled for each in chosen], axis=0),
-    )
+    places = [[each.labels.index(name) for name in labels] for each in scores]
+    logs = np.mean([e.errors.logs[here] for e, here in zip(scores, places, strict=True)], axis=0)
+    pairs = average([each.pairs.take(here) for each, here in zip(scores, places, strict=True)])
     sure = min(each.trials for each in scores) > 1
-    intervals = rank_intervals(means) if sure else [None] * len(labels)
-    ranks = [int(rank) for rank in ranks_of(means.logs)]
+    intervals = rank_intervals(pairs) if sure else [None] * len(labels)
+    ranks = [int(rank) for rank in ranks_of(logs)]
     return dict(zip(labels, zip(ranks, intervals, strict=True), strict=True))
 
 

@@ -254,9 +254,9 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     notes = []
     if board.trials > 1:
         notes.append(
-            f"rank [low, high] holds the true rank with {100 * CONFIDENCE:.0f} % confidence, for "
-            f"each estimator by itself; other intervals and probabilities are of {RESAMPLES} runs "
-            "resampled by trial"
+            f"rank [low, high] holds the true rank, for all estimators of a table at once with "
+            f"{100 * CONFIDENCE:.0f} % confidence; other intervals and probabilities are of "
+            f"{RESAMPLES} runs resampled by trial"
         )
     elif board.trials == 1:
         notes.append("! one trial: no intervals and no probabilities")

@@ -31,8 +31,10 @@ from entbench.report._pareto import on_front
 from entbench.report._ranks import (
     RESAMPLES,
     log_means,
+    pairs_of,
     rank_intervals,
     ranks_of,
+    resampled_pairs,
     resampling,
     widening,
 )
@@ -117,8 +119,8 @@ def test_ratios_by_hand(run_of: RunOf, together: Together) -> None:
     assert [s.mean_rank for s in (first, second, third)] == [1.5, 2.0, 2.5]
     assert [(s.sources, s.of) for s in (first, second, third)] == [(2, 2)] * 3
     assert first.seconds == pytest.approx(0.25, rel=1e-12)
-    # errors do not scatter over the trials: nothing is left to chance
-    assert [s.rank_ci for s in (first, second, third)] == [(1, 1), (2, 2), (3, 3)]
+    # errors do not scatter over the two trials, which may be chance
+    assert [s.rank_ci for s in (first, second, third)] == [(1, 3)] * 3
     assert first.ratio_ci == pytest.approx((first.ratio, first.ratio), rel=1e-12)
 
 
@@ -126,9 +128,9 @@ def test_ties_share_a_rank(run_of: RunOf, together: Together) -> None:
     errors: Errors = {("b", "x"): 0.25, ("a", "x"): 0.25, ("c", "x"): 0.5}
     found = ranked(run_with(run_of, together, errors))
     assert [(s.label, s.wins, s.rank, s.rank_ci, s.ratio) for s in found] == [
-        ("a", 1, 1, (1, 1), 1.0),
-        ("b", 1, 1, (1, 1), 1.0),
-        ("c", 0, 3, (3, 3), pytest.approx(2.0)),
+        ("a", 1, 1, (1, 2), 1.0),  # c may be better in truth, b is not
+        ("b", 1, 1, (1, 2), 1.0),
+        ("c", 0, 3, (1, 3), pytest.approx(2.0)),
     ]
 
 
@@ -251,8 +253,27 @@ def test_intervals_hold_the_ranks_and_tell_clear_differences() -> None:
     rng = np.random.default_rng(3)
     scale = np.array([1.0, 1.0, 20.0, 400.0])[:, None]
     errors = np.abs(rng.standard_normal((4, 20))) * scale
+    assert rank_intervals(pairs_of(errors)) == [(1, 2), (1, 2), (3, 3), (4, 4)]
     means = log_means(errors, resampling(20, {"of": "a test"}))
-    assert rank_intervals(means) == [(1, 2), (1, 2), (3, 3), (4, 4)]
+    assert rank_intervals(resampled_pairs(means, 20)) == [(1, 2), (1, 2), (3, 3), (4, 4)]
+
+
+def test_scatter_is_alike_by_influence_and_by_resampling() -> None:
+    """2000 resamples know a scatter to 3 %; of 30 trials, logarithms are straight to some 10 %."""
+    errors = 3.0 + np.random.default_rng(5).standard_normal((4, 30))
+    resampled = resampled_pairs(log_means(errors, resampling(30, {"of": "a test"})), 30)
+    direct = pairs_of(errors)
+    apart = ~np.eye(4, dtype=bool)
+    assert direct.value == pytest.approx(resampled.value)
+    assert direct.error[apart] == pytest.approx(resampled.error[apart], rel=0.15)
+
+
+def test_few_trials_leave_ranks_open() -> None:
+    """0 or 1 at two trials: the 0s of one and the 1s of another are chance, not certainty."""
+    errors = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    found = rank_intervals(pairs_of(errors))
+    assert [low for low, _ in found] == [1] * 5
+    assert [high for _, high in found] == [5, 4, 5, 5, 4]  # two are the same at every trial
 
 
 def test_shared_draws_tell_what_separate_ones_do_not(run_of: RunOf, together: Together) -> None:
@@ -282,32 +303,17 @@ def test_a_run_cut_short_is_ranked_by_the_trials_of_all(run_of: RunOf, together:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trials", [5, 10, 20])
-@pytest.mark.parametrize("bias", [0.0, 5.0])
-def test_equal_estimators_have_both_ranks(trials: int, bias: float) -> None:
-    """300 runs of two that are equal: measured 93 to 98 %; binomial error is 1.3 % at 95 %."""
-    rng = np.random.default_rng(trials)
-    both = 0
-    for run in range(300):
-        shared = rng.standard_normal((1, trials))
-        errors = np.abs(bias + 0.7 * shared + 0.7 * rng.standard_normal((2, trials)))
-        found = rank_intervals(log_means(errors, resampling(trials, {"run": run})))
-        both += found == [(1, 2), (1, 2)]
-    assert both >= 0.9 * 300
-
-
-@pytest.mark.slow
 def test_the_better_by_far_is_first() -> None:
     """A fifth of the error, 20 trials; and where many are equal, each has every rank due to it."""
     rng = np.random.default_rng(7)
     first, covered = 0, 0
-    for run in range(300):
-        errors = np.abs(rng.standard_normal((6, 20))) * np.array([1, 5, 5, 5, 5, 5])[:, None]
-        found = rank_intervals(log_means(errors, resampling(20, {"run": run})))
+    for _ in range(300):
+        errors = rng.standard_normal((6, 20)) * np.array([1, 5, 5, 5, 5, 5])[:, None]
+        found = rank_intervals(pairs_of(errors))
         first += found[0] == (1, 1)
-        covered += found[1] == (2, 6)
-    assert first >= 0.97 * 300  # measured 300
-    assert covered >= 0.9 * 300  # measured 290; percentiles of resampled ranks: 196
+        covered += found[1:] == [(2, 6)] * 5
+    assert first >= 0.97 * 300
+    assert covered >= 0.91 * 300  # three binomial errors below 95 %
 
 
 # --- in equal time

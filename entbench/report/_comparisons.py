@@ -1,0 +1,428 @@
+"""Means of trials compared by their ratio: how large it is, how sure, and what could be found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri, gammaln, nctdtrinc, stdtr, stdtrit
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+# The chance that any verdict of a table is wrong where nothing differs.
+FAMILY = 0.05
+# How often the detectable ratio is found.
+POWER = 0.8
+# What rounding may move a value by, of max(1, |value|): more than a change of the order of sums
+# does, and what the house allows before a version is raised.
+ROUNDING = 1e-9
+# Two runs on one machine: standard deviations of the logarithm of a factor that all times of a run
+# share, and of one that those of a row do. A shared factor beyond `MOST_SHARED` is the code's.
+SHARED, OWN = 0.1, 0.03
+MOST_SHARED = 2.0 * SHARED
+
+# Absolute differences that spread less than this, over their mean, have signs as chance gives them.
+_SPREAD = 0.5
+# A p-value that tells nothing.
+_NOTHING = 0.5
+
+
+class Contrasts(NamedTuple):
+    """Logarithms of ratios, with their errors; arrays of one shape.
+
+    Attributes
+    ----------
+    value : ndarray
+        The logarithm of a ratio.
+    error : ndarray
+        Its standard error; NaN with one trial.
+    freedom : ndarray
+        Degrees of freedom of the error.
+    """
+
+    value: Floats
+    error: Floats
+    freedom: Floats
+
+    def take(self, items: Sequence[int]) -> Contrasts:
+        """Return those of some items among each other, of contrasts of all pairs."""
+        return Contrasts(*(part[np.ix_(items, items)] for part in self))
+
+    def chances(self) -> Floats:
+        """Return two-sided p-values by Student's t; 1 where no error is known."""
+        return _two_sided(_over(self.value, self.error), self.freedom)
+
+    def limits(self, level: float) -> tuple[Floats, Floats]:
+        """Return intervals that exclude 0 where the p-value is below `level`; NaN without error."""
+        half = _quantile(self.freedom, level) * self.error
+        return self.value - half, self.value + half
+
+
+@dataclass(frozen=True)
+class MeanRatios:
+    """Ratios of mean absolute errors, theirs over ours.
+
+    Attributes
+    ----------
+    contrasts : Contrasts
+        The logarithms.
+    scatter : ndarray
+        Standard error of a mean over the mean, of both together.
+    likeness : ndarray
+        Correlation of the two means; 0 where the trials are not paired.
+    fewest : ndarray
+        The least p-value that a small change can have with these trials.
+    spread : bool array
+        Whether paired differences spread as much as those of separate trials.
+    few_values : bool array
+        Whether values repeat.
+    """
+
+    contrasts: Contrasts
+    scatter: Floats
+    likeness: Floats
+    fewest: Floats
+    spread: Flags
+    few_values: Flags
+
+    def detectable(self, level: float) -> Floats:
+        """Return the least true ratio that is found at a level in 80 % of runs.
+
+        Infinite where none is with so many trials, NaN where values that are all alike tell
+        nothing of it. The scatter is that of the trials, and uncertain with few.
+        """
+        steps = _steps(self.contrasts.freedom, level)
+        by_roots = _found(0.5 * steps * self.scatter, self.likeness) ** 2
+        # what signs cannot tell is told as of separate trials, or by the means themselves
+        apart = _found(0.5 * steps * self.scatter, np.zeros_like(steps)) ** 2
+        by_means = np.where(self.spread, _found(steps * self.scatter, self.likeness), np.inf)
+        blind = self.fewest > level
+        seen = np.where(blind, np.maximum(by_roots, np.minimum(apart, by_means)), by_roots)
+        unknown = np.where(self.scatter == 0.0, np.nan, by_roots)
+        return np.where(self.few_values, np.where(blind, np.inf, unknown), seen)
+
+
+def mean_ratios(
+    ours: Floats,
+    theirs: Floats,
+    *,
+    paired: bool,
+    least: float = 0.0,
+    rounding: float = ROUNDING,
+    near: float = 0.0,
+    negligible: float = 0.0,
+) -> MeanRatios:
+    """Compare mean absolute errors, along the last axis of arrays of one shape but for it.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray of shape (..., trials)
+        Errors with their signs; of the same trials where `paired`.
+    paired : bool
+        Whether both have the same samples at each trial.
+    least : float
+        What a smaller mean counts as.
+    rounding, near : float
+        Values no further apart are equal, and may be: their numerical errors.
+    negligible : float
+        A difference of means that is no larger is none.
+
+    Notes
+    -----
+    The p-value is that of Student's t, or with Hall's transformation for skewness (Annals of
+    Statistics 20, 1992; recalled, not checked) where that is larger, for the difference of the
+    roots of the two means. Of the means themselves, the larger scatters more, and hides a large
+    change; of their logarithms, skewed errors have p-values that are too small.
+
+    Three things keep few trials from saying more than they can. Where values repeat, their scatter
+    may be 0 by chance: the p-value is then that of the means too, if larger, and at least the share
+    of the permutations of the trials as extreme as all in favour. Paired differences that are
+    nearly alike, as those of a constant added to errors of either sign, have signs that chance
+    gives: again a permutation's, unless separate trials would tell the change, or the errors are
+    all of one sign by more than chance. And what is negligible has no verdict.
+
+    The standard error is such that Student's t gives that p-value. So the interval excludes a ratio
+    of 1 exactly where the p-value is below its level.
+    """
+    first, second = np.abs(ours), np.abs(theirs)
+    means = [np.maximum(each.mean(axis=-1), max(least, _TINY)) for each in (first, second)]
+    value = np.log(means[1] / means[0])
+    if min(ours.shape[-1], theirs.shape[-1]) < 2:
+        unknown = np.full(value.shape, np.nan)
+        few = np.zeros(value.shape, np.bool_)
+        return MeanRatios(Contrasts(value, unknown, unknown), unknown, unknown, unknown, few, few)
+    roots = _roots((first, second), means, paired)
+    near = max(near, rounding)
+    floor = (
+        _paired_floor(ours, theirs, means, rounding, near)
+        if paired
+        else _separate_floor(first, second, rounding, near)
+    )
+    chance = np.maximum(roots.chance, floor.chance)
+    slight = np.abs(second.mean(axis=-1) - first.mean(axis=-1)) <= negligible
+    chance = np.where(slight, 1.0, chance)
+    error = roots.error / (means[0] ** 0.25 * means[1] ** 0.25)
+    scatter, likeness = _scatter(first, second, means, paired)
+    return MeanRatios(
+        Contrasts(value, _error_of(value, error, chance, roots.freedom), roots.freedom),
+        scatter,
+        likeness,
+        floor.fewest,
+        floor.spread,
+        floor.few,
+    )
+
+
+def mean_differences(ours: Floats, theirs: Floats, paired: bool) -> Contrasts:
+    """Compare means along the last axis by Student's t, for skewness as in `mean_ratios`."""
+    value = theirs.mean(axis=-1) - ours.mean(axis=-1)
+    if min(ours.shape[-1], theirs.shape[-1]) < 2:
+        return Contrasts(value, np.full(value.shape, np.nan), np.full(value.shape, np.nan))
+    found = _student(value, _parts(ours, theirs, paired))
+    return Contrasts(
+        value, _error_of(value, found.error, found.chance, found.freedom), found.freedom
+    )
+
+
+def with_chance(found: Contrasts, least: float) -> Contrasts:
+    """Return the contrasts with errors so large that no p-value is below `least`."""
+    chance = np.maximum(found.chances(), least)
+    return found._replace(error=_error_of(*found[:2], chance, found.freedom))
+
+
+def average(contrasts: list[Contrasts]) -> Contrasts:
+    """Return the means of independent contrasts."""
+    count = len(contrasts)
+    variances = np.array([(each.error / count) ** 2 for each in contrasts])
+    return Contrasts(
+        np.mean([each.value for each in contrasts], axis=0),
+        np.sqrt(variances.sum(axis=0)),
+        _satterthwaite(variances, np.array([each.freedom for each in contrasts])),
+    )
+
+
+def without_shared(times: Contrasts, level: float) -> tuple[Contrasts, float]:
+    """Take from logarithms of ratios of times what a whole run shares; return that too.
+
+    A machine that is busy, or hot, makes all fits of a run slower, which no scatter of trials
+    shows. The shared factor is estimated by the median of all rows, drawn to 1 as if it scattered
+    by 10 % from run to run, and is at most 1.22: beyond that it is the code's. Its error is part
+    of each row's, as is 3 % by which a row's times differ from run to run, or more where the rows
+    scatter about the median by more than their trials explain. At `level` the squares of the
+    intervals' parts add up: the degrees of freedom of their sum are not known from few trials.
+    """
+    known = np.isfinite(times.error)
+    count = int(known.sum())
+    if not count:
+        return times, 0.0
+    values, errors = times.value[known], times.error[known]
+    middle = float(np.median(values))
+    spread = (1.4826 * float(np.median(np.abs(values - middle)))) ** 2
+    own = max(OWN**2, spread - float(np.median(errors**2)))
+    # pi / 2 of the variance of a mean
+    of_middle = 0.5 * math.pi * max(spread, own) / (count - 1) if count > 1 else math.inf
+    weight = SHARED**2 / (SHARED**2 + of_middle)
+    shared = float(np.clip(weight * middle, -MOST_SHARED, MOST_SHARED)) if weight else 0.0
+    beside = own + SHARED**2 * (1.0 - weight)
+    smaller = float(_quantile(np.array(np.inf), level)) / _quantile(times.freedom, level)
+    error = np.sqrt(times.error**2 + smaller**2 * beside)
+    return Contrasts(times.value - shared, error, times.freedom), shared
+
+
+def detectable_factors(contrasts: Contrasts, level: float) -> Floats:
+    """Return the least true factors that are found at a level in 80 % of runs."""
+    steps = _steps(contrasts.freedom, level) * contrasts.error
+    return np.asarray(np.exp(np.minimum(steps, 700.0)))
+
+
+def holm(chances: Floats, family: float = FAMILY) -> Flags:
+    """Tell which p-values Holm's procedure rejects."""
+    order = np.argsort(chances, kind="stable")
+    steps = family / np.arange(len(chances), 0, -1)
+    failing = np.flatnonzero(chances[order] > steps)
+    rejected = np.zeros(len(chances), np.bool_)
+    rejected[order[: failing[0] if len(failing) else len(chances)]] = True
+    return rejected
+
+
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+class _Test(NamedTuple):
+    chance: Floats
+    error: Floats
+    freedom: Floats
+
+
+class _Floor(NamedTuple):
+    """What a p-value is at least: now, and of a small change; and why, as in `MeanRatios`."""
+
+    chance: Floats
+    fewest: Floats
+    spread: Flags
+    few: Flags
+
+
+def _paired_floor(
+    ours: Floats, theirs: Floats, means: list[Floats], rounding: float, near: float
+) -> _Floor:
+    first, second = np.abs(ours), np.abs(theirs)
+    gaps = np.abs(second - first)
+    sets = (first, second, gaps)
+    few = np.any([_few(values, rounding, near) for values in sets], axis=0)
+    plain = _plain(first, second, True)
+    # each trial's difference might as well have the other sign
+    signs = np.minimum(1.0, 2.0 ** (1.0 - np.sum(gaps > rounding, axis=-1)))
+    apart = (first.max(axis=-1) < second.min(axis=-1)) | (second.max(axis=-1) < first.min(axis=-1))
+    dealt = np.where(apart, np.minimum(signs, _least_share(first, second)), signs)
+    small = np.minimum(signs, _biased(ours, theirs))
+    natural = gaps.std(axis=-1, ddof=1) >= _SPREAD * gaps.mean(axis=-1)
+    told = np.minimum(small, _roots((first, second), means, False).chance)
+    told = np.where(natural, np.minimum(told, plain), told)
+    return _Floor(
+        np.where(few, np.maximum(plain, dealt), told),
+        np.where(few, signs, small),
+        natural,
+        few,
+    )
+
+
+def _separate_floor(first: Floats, second: Floats, rounding: float, near: float) -> _Floor:
+    few = _few(np.concatenate([first, second], axis=-1), rounding, near)
+    least = np.where(few, _least_share(first, second), 0.0)
+    chance = np.where(few, np.maximum(_plain(first, second, False), least), 0.0)
+    return _Floor(chance, least, np.zeros_like(few), few)
+
+
+def _plain(first: Floats, second: Floats, paired: bool) -> Floats:
+    """Return the p-value of the difference of the means themselves."""
+    value = second.mean(axis=-1) - first.mean(axis=-1)
+    return _student(value, _parts(first, second, paired)).chance
+
+
+def _roots(sides: tuple[Floats, Floats], means: list[Floats], paired: bool) -> _Test:
+    """Test the difference of twice the roots of two means."""
+    value = 2.0 * (np.sqrt(means[1]) - np.sqrt(means[0]))
+    ours, theirs = (
+        each / np.sqrt(mean)[..., None] for each, mean in zip(sides, means, strict=True)
+    )
+    return _student(value, _parts(ours, theirs, paired))
+
+
+def _parts(first: Floats, second: Floats, paired: bool) -> list[Floats]:
+    """Return independent sets of values whose means add up to the difference."""
+    return [second - first] if paired else [second, -first]
+
+
+def _student(value: Floats, parts: list[Floats]) -> _Test:
+    variances = np.array([part.var(axis=-1, ddof=1) / part.shape[-1] for part in parts])
+    error = np.sqrt(variances.sum(axis=0))
+    shape = value.shape
+    freedom = _satterthwaite(
+        variances, np.array([np.full(shape, part.shape[-1] - 1.0) for part in parts])
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skewness = np.where(error > 0.0, sum(map(_third_cumulant, parts)) / error**3, 0.0)
+    t = _over(value, error)
+    lean = np.where(value < 0.0, -skewness, skewness)  # as if the value were positive
+    with np.errstate(invalid="ignore", over="ignore"):
+        straight = np.where(
+            lean == 0.0, t, t + lean * t**2 / 3.0 + lean**2 * t**3 / 27.0 + lean / 6.0
+        )
+    return _Test(_two_sided(np.maximum(0.0, np.minimum(t, straight)), freedom), error, freedom)
+
+
+def _third_cumulant(values: Floats) -> Floats:
+    """Return that of the mean; 0 where there are too few values to tell."""
+    count = values.shape[-1]
+    if count < 3:
+        return np.zeros(values.shape[:-1])
+    centred = values - values.mean(axis=-1, keepdims=True)
+    return np.asarray(np.mean(centred**3, axis=-1) / ((count - 1) * (count - 2)))
+
+
+def _satterthwaite(variances: Floats, freedom: Floats) -> Floats:
+    """Return the degrees of freedom of sums of variances, along the first axis."""
+    squares = np.sum(variances**2 / freedom, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = variances.sum(axis=0) ** 2 / squares
+    return np.asarray(np.where(squares > 0.0, found, freedom.sum(axis=0)))
+
+
+def _over(value: Floats, error: Floats) -> Floats:
+    """Return how many errors a value is from 0, which itself is 0 of them."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(value == 0.0, 0.0, np.abs(value) / error))
+
+
+def _two_sided(t: Floats, freedom: Floats) -> Floats:
+    chance = np.minimum(1.0, 2.0 * stdtr(freedom, -np.abs(t)))
+    return np.asarray(np.where(np.isnan(chance), 1.0, chance))
+
+
+def _quantile(freedom: Floats, level: float) -> Floats:
+    return np.asarray(stdtrit(freedom, 1.0 - 0.5 * level))
+
+
+def _error_of(value: Floats, error: Floats, chance: Floats, freedom: Floats) -> Floats:
+    """Return the standard error of which Student's t gives a p-value, if it tells anything."""
+    told = np.abs(value) / stdtrit(freedom, 1.0 - 0.5 * np.minimum(chance, _NOTHING))
+    return np.asarray(np.where(chance < _NOTHING, told, np.maximum(error, told)))
+
+
+def _few(values: Floats, rounding: float, near: float) -> Flags:
+    """Tell where values repeat, or half of them and more are near another."""
+    steps = np.diff(np.sort(values, axis=-1), axis=-1)
+    repeats = np.any(steps <= rounding, axis=-1)
+    clusters = 1 + np.sum(steps > near, axis=-1)
+    return np.asarray(repeats | (2 * clusters <= values.shape[-1]))
+
+
+def _least_share(first: Floats, second: Floats) -> float:
+    """Return the share of the two most extreme of all ways to deal the values out."""
+    ours, theirs = first.shape[-1], second.shape[-1]
+    return 2.0 * math.exp(gammaln(ours + 1) + gammaln(theirs + 1) - gammaln(ours + theirs + 1))
+
+
+def _biased(ours: Floats, theirs: Floats) -> Floats:
+    """Return the p-value of errors of both being of one sign by chance."""
+    tests = [_student(each.mean(axis=-1), [each]).chance for each in (ours, theirs)]
+    alike = ours.mean(axis=-1) * theirs.mean(axis=-1) > 0.0
+    return np.where(alike, np.maximum(*tests), 1.0)
+
+
+def _scatter(
+    first: Floats, second: Floats, means: list[Floats], paired: bool
+) -> tuple[Floats, Floats]:
+    """Return the relative standard error of a mean, and how alike the two means scatter."""
+    scaled = [each / mean[..., None] for each, mean in zip((first, second), means, strict=True)]
+    squares = np.mean([each.var(axis=-1, ddof=1) / each.shape[-1] for each in scaled], axis=0)
+    likeness = np.zeros(squares.shape)
+    if paired:
+        apart = (scaled[1] - scaled[0]).var(axis=-1, ddof=1) / first.shape[-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            likeness = np.where(squares > 0.0, np.clip(1.0 - 0.5 * apart / squares, -1.0, 1.0), 0.0)
+    return np.sqrt(squares), likeness
+
+
+def _steps(freedom: Floats, level: float) -> Floats:
+    """Return how many standard errors a change is that Student's t finds in 80 % of runs.
+
+    Of the standard errors found in half of the runs: those of few trials are mostly too small.
+    """
+    usual = np.sqrt(chdtri(freedom, 0.5) / freedom)
+    return np.asarray(nctdtrinc(freedom, 1.0 - POWER, _quantile(freedom, level)) / usual)
+
+
+def _found(steps: Floats, likeness: Floats) -> Floats:
+    """Return x, maybe infinite, of (x - 1)^2 = steps^2 (1 + x^2 - 2 likeness x)."""
+    left = 1.0 - steps**2
+    middle = 1.0 - likeness * steps**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = (middle + np.sqrt(np.maximum(middle**2 - left**2, 0.0))) / left
+    return np.asarray(np.where(left > 0.0, root, np.inf))
