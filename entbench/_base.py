@@ -131,6 +131,9 @@ class Estimator(BaseEstimator, ABC):
         Which side of the truth the value is on, on average over samples.
     no_interval : str
         Why ``fit`` gives no interval, where it gives none.
+    known_failures : dict
+        Checks of ``entbench check`` that the method itself, rightly written, does not pass, each
+        with the reason.
     value_name : str
         The attribute that ``fit`` sets to the value; given by the two kinds.
     numerical_error_ : float or None
@@ -154,6 +157,7 @@ class Estimator(BaseEstimator, ABC):
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "estimate"
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "either"
     no_interval: ClassVar[str] = "bias unknown"
+    known_failures: ClassVar[Mapping[str, str]] = {}
     value_name: ClassVar[str]
 
     numerical_error_: float | None = None

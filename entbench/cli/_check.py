@@ -31,21 +31,23 @@ _FAILED = 1
 @click.argument(
     "estimator", metavar="NAME|FILE.py[:CLASS][key=value,...]", shell_complete=_complete_estimators
 )
+@click.option("--only", metavar="NAME[,NAME...]", default="", help="Make these checks only.")
 @plugin_option
 @format_option
-def check(estimator: str, plugins: Sequence[str], format_: str) -> None:
+def check(estimator: str, only: str, plugins: Sequence[str], format_: str) -> None:
     """Tell whether an estimator is right, and if it is not, why.
 
     ESTIMATOR is a registered name, or a class of a Python file; FILE.py alone will do where it
-    registers one estimator. Parameters go in brackets, as in kl[k=3]. Exits with 1 if a check
-    fails.
+    registers one estimator. Parameters go in brackets, as in kl[k=3]. The first line says whether
+    the value is right. Exits with 1 if a check fails.
     """
     from entbench.testing import run_checks
 
     load_plugins(plugins)
     with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
         cls, params = _target(estimator)
-        results = run_checks(cls, params)
+        names = [name.strip() for name in only.split(",") if name.strip()]
+        results = run_checks(cls, params, checks=names or None)
     show(_printout(estimator, cls, params, results), format_)
     if any(result.failed for result in results):
         sys.exit(_FAILED)
@@ -107,7 +109,7 @@ def _printout(
     text: str, cls: Any, params: dict[str, Any], results: Sequence[CheckResult]
 ) -> Printout:
     from entbench.report import Printout, Table
-    from entbench.testing import MARKS, describe_settings
+    from entbench.testing import MARKS, describe_settings, describe_value
 
     rows: list[tuple[str, ...]] = []
     for result in results:
@@ -115,17 +117,30 @@ def _printout(
         if result.explanation:
             rows.append(("", "", result.explanation))
     records = [
-        {"check": r.name, "status": r.status, "finding": r.finding, "cause": r.cause}
+        {
+            "check": r.name,
+            "status": r.status,
+            "finding": r.finding,
+            "cause": r.cause,
+            "root": r.root,
+        }
         for r in results
     ]
     counts = {status: sum(r.status == status for r in results) for status in MARKS}
-    data = {"estimator": text, "class": cls.__name__, "counts": counts, "checks": records}
+    value = describe_value(results)
+    data = {
+        "estimator": text,
+        "class": cls.__name__,
+        "value": value,
+        "counts": counts,
+        "checks": records,
+    }
     return Printout(
         data=data,
         records=records,
         tables=[Table(("", "check", "what was found"), rows, left=3, gaps=False)],
         notes=[*_verdict(results), describe_settings(cls, params)],
-        heading=f"{text}: {cls.__name__}, {cls.role}, reads {getattr(cls, 'reads', '?')}",
+        heading=f"{value}\n{text}: {cls.__name__}, {cls.role}, reads {getattr(cls, 'reads', '?')}",
     )
 
 
@@ -138,7 +153,7 @@ def _verdict(results: Sequence[CheckResult]) -> list[str]:
         but = f", but for {known} that the method is known to fail" if known else ""
         return [f"✓ all {made - known} checks that apply hold{but}."]
     lines = [f"✗ {len(failed)} of {made} checks failed: {', '.join(r.name for r in failed)}."]
-    first = next((result for result in failed if result.cause), None)
+    first = next((result for result in failed if result.cause and not result.root), None)
     if first is not None:
         lines.append(f"✗ Look first at `{first.name}`. {first.explanation}")
     return lines

@@ -10,14 +10,16 @@ from entbench.testing._kit import (
     parametrize_with_checks,
     run_checks,
 )
-from entbench.testing._results import MARKS, CheckResult
+from entbench.testing._results import MARKS, CheckResult, LawResult, describe_value
 
 __all__ = [
     "CHECK_NAMES",
     "MARKS",
     "CheckResult",
+    "LawResult",
     "check_estimator",
     "describe_settings",
+    "describe_value",
     "parametrize_with_checks",
     "run_checks",
 ]

@@ -158,7 +158,9 @@ def check_no_memory(subject: Subject) -> str:
     """Check that a second ``fit`` forgets the first."""
     dim = subject.largest_dim
     law = gaussian(SIGMA)
-    first, other = law.sample(2, 60, dim), law.sample(3, 80, 1)
+    # of another dimension where it takes two
+    first = law.sample(2, subject.small, dim)
+    other = law.sample(3, subject.small + 20, subject.least_dim)
     expected = subject.value(first)
     model = subject.make()
     for sample in (other, first):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # a layout or type may change the order of a sum, no more
 _ROUNDING = 1e-9
+_USUAL = 60
 
 
 def check_layout(subject: Subject) -> str:
@@ -122,15 +123,16 @@ _CHECKED = (
 
 def check_ties(subject: Subject) -> str:
     """Check that repeated samples give a finite value, or a ValueError in one line."""
-    plain = gaussian(SIGMA).sample(4, 60, subject.largest_dim)
-    half = np.repeat(np.arange(30), 2)
+    n = subject.small
+    plain = gaussian(SIGMA).sample(4, n, subject.largest_dim)
+    half = np.repeat(np.arange(n // 2), 2)
     cases = {
         "every sample twice": plain.rows(half),
-        "a quarter of the samples equal": plain.rows(np.r_[np.zeros(15, int), 15:60]),
+        "a quarter of the samples equal": plain.rows(np.r_[np.zeros(n // 4, int), n // 4 : n]),
         "rounded to integers": Sample(
             np.round(plain.inputs), np.round(plain.signal), np.round(plain.noise), plain.sigma
         ),
-        "all samples equal": plain.rows(np.zeros(60, int)),
+        "all samples equal": plain.rows(np.zeros(n, int)),
     }
     said = [f"{name}: {_value_or_refusal(subject, name, case)}" for name, case in cases.items()]
     return "; ".join(said)
@@ -158,21 +160,23 @@ def _value_or_refusal(subject: Subject, name: str, sample: Sample) -> str:
 
 def check_few_rows(subject: Subject) -> str:
     """Check that few samples will do, or are refused in one line."""
+    if subject.small > _USUAL:
+        return f"fewer than {subject.small} rows are refused"
     k = getattr(subject.make(), "k", None)
     if not isinstance(k, int):
         for n in (2, 3, 6):
-            _value_or_refusal(subject, f"n = {n}", gaussian(SIGMA).sample(5, n, 1))
+            _value_or_refusal(subject, f"n = {n}", gaussian(SIGMA).sample(5, n, subject.least_dim))
         return "n = 2, 3, 6"
-    subject.fit(gaussian(SIGMA).sample(5, max(k + 1, 2), 1))
+    dim = subject.least_dim
+    subject.fit(gaussian(SIGMA).sample(5, max(k + 1, 2), dim))
     if k >= 2:
-        _expect_refusal(
-            subject, f"n = k = {k}", subject.arrays(gaussian(SIGMA).sample(5, k, 1)), SIGMA
-        )
+        few = gaussian(SIGMA).sample(5, k, dim)
+        _expect_refusal(subject, f"n = k = {k}", subject.arrays(few), SIGMA)
     return f"n = k + 1 = {k + 1} will do, n = k is refused"
 
 
 def check_high_dimension(subject: Subject) -> str:
     """Check that twenty dimensions give a finite value."""
-    sample = gaussian(SIGMA).sample(6, 60, 20)
+    sample = gaussian(SIGMA).sample(6, subject.small, 20)
     value = subject.value(sample)
-    return f"{value:.4g} nats at d = 20, n = 60"
+    return f"{value:.4g} nats at d = 20, n = {subject.small}"

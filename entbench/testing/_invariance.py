@@ -43,8 +43,8 @@ def check_pairs(subject: Subject) -> str:
     """Check that it matters which row of X goes with which of Y."""
     if not subject.pairs:
         raise NotApplicableError("an entropy has no pairs")
-    sample = gaussian(SIGMA).sample(9, 200, 1)
-    moved = sample.rows(np.random.default_rng(9).permutation(200))
+    sample = gaussian(SIGMA).sample(9, max(200, subject.small), subject.least_dim)
+    moved = sample.rows(np.random.default_rng(9).permutation(len(sample.signal)))
     x, _ = subject.arrays(sample)
     _, y = subject.arrays(moved)
     together, apart = (_value(subject, x, other) for other in (subject.arrays(sample)[1], y))
@@ -98,7 +98,7 @@ def check_scaling(subject: Subject) -> str:
 
 
 def _slope(subject: Subject, dim: int) -> float:
-    sample = gaussian(SIGMA).sample(10, 60, dim)
+    sample = gaussian(SIGMA).sample(10, subject.small, dim)
     change = subject.value(sample.scaled(_FACTOR)) - subject.value(sample)
     return change / math.log(_FACTOR)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from scipy.special import stdtrit
 
 from entbench._base import Estimator, MutualInformationEstimator, Result, parameters_of
 from entbench.testing._laws import Sample, gaussian
-from entbench.testing._results import CheckFailedError, NotApplicableError
+from entbench.testing._results import CheckFailedError, LawResult, NotApplicableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +31,18 @@ FALSE_ALARM = 1e-5
 REPEATS = 20
 N = 400
 MANY = 1600
+LARGE = 5000
 SIGMA = 0.5
 # for estimators that integrate until a tolerance is met: the checks need no more
 INTEGRATION = {"tolerance": 0.02, "max_draws": 100_000}
 _SEEDS = 12
-_DIMENSION = re.compile(r"\bdim|column|\b1-?d\b|one-dimensional|univariate", re.IGNORECASE)
+# repeats after which a mean is looked at, and how sure one must be to stop early at a small one
+LOOKS = (4, 8, REPEATS)
+_SURE = 0.01
+_DIMENSION = re.compile(r"\bdim|column|\b\d-?d\b|dimension|variate", re.IGNORECASE)
+_ROWS = re.compile(r"\brows?\b|\bsamples?\b|n_samples|\bpairs\b", re.IGNORECASE)
+_DIMS = (1, 2, 3)
+_FEWEST = (60, 120, 240, N)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,12 @@ class Mean:
         quantile = -float(stdtrit(count - 1, FALSE_ALARM / 2))
         spread = float(values.std(ddof=1)) / math.sqrt(count)
         return cls(float(values.mean()), quantile * spread)
+
+    def sure(self, count: int) -> float:
+        """Return the half-width for a probability of 1 % in place of `FALSE_ALARM`."""
+        return self.half_width * float(
+            stdtrit(count - 1, _SURE / 2) / stdtrit(count - 1, FALSE_ALARM / 2)
+        )
 
 
 class Subject:
@@ -82,7 +96,9 @@ class Subject:
         for name in ("sigma", "random_state"):
             self.params.pop(name, None)
         self.pairs = issubclass(cls, MutualInformationEstimator)
-        self._errors: dict[Any, Array] = {}
+        self._errors: dict[Any, list[float]] = {}
+        self.tried: list[LawResult] = []
+        self.shared: dict[Any, Any] = {}
         self._slack: dict[int, tuple[Sample, float]] = {}
 
     @property
@@ -121,21 +137,42 @@ class Subject:
     @cached_property
     def dims(self) -> tuple[int, ...]:
         """The dimensions among 1, 2 and 3 that the estimator does not refuse."""
-        found = [1]
-        for dim in (2, 3):
-            try:
-                self.value(gaussian(SIGMA).sample(0, 60, dim))
-            except NotApplicableError:
-                continue
-            except CheckFailedError:
-                pass  # the checks shall say so
-            found.append(dim)
-        return tuple(found)
+        refused = [self.refusal(gaussian(SIGMA).sample(0, N, dim), _DIMENSION) for dim in _DIMS]
+        return tuple(d for d, said in zip(_DIMS, refused, strict=True) if not said) or (1,)
+
+    @property
+    def least_dim(self) -> int:
+        """The least of `dims`."""
+        return self.dims[0]
 
     @property
     def largest_dim(self) -> int:
         """The largest of `dims`."""
         return self.dims[-1]
+
+    @cached_property
+    def small(self) -> int:
+        """A small number of rows that the estimator does not refuse, 60 where it takes them."""
+        for n in _FEWEST[:-1]:
+            if not self.refusal(gaussian(SIGMA).sample(0, n, self.least_dim), _ROWS):
+                return n
+        return _FEWEST[-1]
+
+    def refusal(self, sample: Sample, of: re.Pattern[str]) -> str:
+        """Return the words with which ``fit`` refuses a sample for this reason; "" if it does not.
+
+        What else goes wrong is for the checks to say.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.make(sample.sigma).fit(*self.arrays(sample))
+        except ValueError as error:
+            message = one_line(error)
+            return message if is_one_line(error) and of.search(message) else ""
+        except Exception:
+            return ""
+        return ""
 
     def make(self, sigma: float = SIGMA, random_state: int = 0, **params: Any) -> Any:
         """Return an unfitted instance."""
@@ -167,10 +204,12 @@ class Subject:
             Result.of(model, len(sample.signal))
         except Exception as error:
             message = one_line(error)
-            dim = sample.signal.shape[1]
+            of_x, dim = sample.inputs.shape[1], sample.signal.shape[1]
+            other = dim not in self.dims or (self.pairs and of_x != dim)
             refused = isinstance(error, ValueError) and _DIMENSION.search(message)
-            if dim > 1 and refused and is_one_line(error):
-                raise NotApplicableError(f"not for dim {dim}: {message}") from error
+            if other and refused and is_one_line(error):
+                shape = f"{of_x} x {dim}" if self.pairs else f"dim {dim}"
+                raise NotApplicableError(f"not for {shape}: {message}") from error
             raise CheckFailedError(
                 f"`fit` fails on plain data, n = {len(sample.signal)}, d = {dim}: "
                 f"{type(error).__name__}: {message}"
@@ -184,26 +223,34 @@ class Subject:
 
     def truth(self, law: Law, dim: int) -> float:
         """Return what the value should be near to."""
-        return dim * (law.information if self.pairs else law.entropy)
+        return law.truth(dim, pairs=self.pairs)
 
-    def errors(self, law: Law, dim: int, n: int = N, **params: Any) -> Array:
-        """Return the errors over `REPEATS` independent samples; half of them where n is large."""
-        key = (law, dim, n, tuple(params.items()))
-        if key not in self._errors:
-            count = REPEATS if n <= N else REPEATS // 2
-            values = [self.value(law.sample(i, n, dim), i, **params) for i in range(count)]
-            self._errors[key] = np.array(values) - self.truth(law, dim)
-        return self._errors[key]
+    def errors(self, law: Law, dim: int, n: int = N, count: int = REPEATS, **params: Any) -> Array:
+        """Return the errors over the first `count` of independent samples."""
+        errors = self._errors.setdefault((law, dim, n, tuple(params.items())), [])
+        truth = self.truth(law, dim)
+        for i in range(len(errors), count):
+            errors.append(self.value(law.sample(i, n, dim), i, **params) - truth)
+        return np.array(errors[:count])
 
-    def error(self, law: Law, dim: int, n: int = N, **params: Any) -> Mean:
-        """Return the mean error over `REPEATS` independent samples.
+    def error(self, law: Law, dim: int, n: int = N, count: int = REPEATS, **params: Any) -> Mean:
+        """Return the mean error over `count` independent samples.
 
         The luck of the draws is taken off where that lessens the scatter.
         """
-        errors = self.errors(law, dim, n, **params)
-        samples = (law.sample(i, n, dim) for i in range(len(errors)))
+        errors = self.errors(law, dim, n, count, **params)
+        samples = (law.sample(i, n, dim) for i in range(count))
         luck = [law.luck(s, reads_signal=self.reads_signal, pairs=self.pairs) for s in samples]
         return min(Mean.of(errors), Mean.of(errors - luck), key=lambda mean: mean.half_width)
+
+    def settled(self, law: Law, dim: int, margin: float, n: int = N, **params: Any) -> Mean:
+        """Return the mean error over as few samples as tell whether it is within the margin."""
+        for count in LOOKS:
+            mean = self.error(law, dim, n, count, **params)
+            beyond = abs(mean.value) - mean.half_width > margin
+            if beyond or abs(mean.value) + mean.sure(count) <= margin:
+                break
+        return mean
 
     def slack(self, sample: Sample) -> float:
         """Return by how much two values may differ by random draws of their own alone.
@@ -222,7 +269,7 @@ class Subject:
     @cached_property
     def sample(self) -> Sample:
         """A small sample, for what must hold exactly."""
-        return gaussian(SIGMA).sample(1, 60, self.largest_dim)
+        return gaussian(SIGMA).sample(1, self.small, self.largest_dim)
 
 
 def one_line(error: BaseException) -> str:

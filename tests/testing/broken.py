@@ -203,8 +203,10 @@ class ConvertsInInit(HonestNeighbours):
 
 
 class ForgottenCount(HonestNeighbours):
-    def finished(self, value: float) -> float:
-        return value - float(digamma(400))
+    def fit(self, X: Any, y: Any = None) -> Any:
+        super().fit(X)
+        self.entropy_ -= float(digamma(len(np.asarray(X))))
+        return self
 
 
 class ThreadsMatter(HonestNeighbours):

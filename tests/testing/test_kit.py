@@ -18,6 +18,7 @@ from entbench.testing import (
     CHECK_NAMES,
     CheckResult,
     check_estimator,
+    describe_value,
     parametrize_with_checks,
     run_checks,
 )
@@ -91,15 +92,31 @@ def test_mistake_is_caught_by_name(name: str, check: str, words: str) -> None:
     # up to the one that must fail: nothing fails before it
     until = CHECK_NAMES[: CHECK_NAMES.index(check) + 1]
     failed = [result for result in found(name, checks=until) if result.failed]
-    assert [result.name for result in failed] == [check]
+    assert [result.name for result in failed if not result.root] == [check]
     assert words in str(failed[0])
 
 
-@pytest.mark.parametrize("name", ["LogBaseTwo", "WrongBall", "ClippedAtZero", "NotPaired"])
-def test_one_mistake_is_told_once(name: str) -> None:
+@pytest.mark.parametrize("name", ["LogBaseTwo", "WrongBall", "NotPaired"])
+def test_one_mistake_has_one_root(name: str) -> None:
     results = found(name)
-    (failed,) = [result for result in results if result.failed]
-    assert f"waits for `{failed.name}`" in {result.finding for result in results}
+    first, *others = [result for result in results if result.failed]
+    assert not first.root
+    assert {result.root for result in others} == {first.name}
+    assert all(f"Probably due to `{first.name}`." in str(result) for result in others)
+
+
+def test_the_value_is_judged_whatever_fails() -> None:
+    results = found("NaNOnTies")
+    assert [result.name for result in results if result.failed] == ["ties"]
+    assert describe_value(results).startswith("✓ The value is right on all 12 laws tried")
+
+
+def test_first_line_names_value_and_truth() -> None:
+    results = found("LogBaseTwo", checks=["truth-gaussian"])
+    assert describe_value(results) == (
+        "✗ The value is wrong: 10.4 for 6.02 nats on Gaussian, d = 3, and on 2 more of 3 laws."
+    )
+    assert describe_value(found("LogBaseTwo", checks=["contract"])).startswith("- No law")
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -113,7 +130,7 @@ def test_one_dimension_only_is_no_failure() -> None:
     results = {result.name: result for result in found("HonestLine")}
     assert results["high-dimension"].status == "not applicable"
     assert "must have one column (dim 1); got 20" in results["high-dimension"].finding
-    assert "at d = 1 (" in results["truth-gaussian"].finding
+    assert results["truth-gaussian"].finding.endswith(", d = 1")
 
 
 def test_verdicts_repeat_and_leave_the_global_state_alone() -> None:
@@ -183,8 +200,14 @@ def test_warnings_come_through_once() -> None:
         warnings.simplefilter("default")
         found("Warns", checks=["truth-gaussian"])
         per_check = len(caught)
-    # one for each check made: `truth-gaussian` and those it comes after, not one for each fit
+    # one for each check made: not one for each fit
     assert 1 <= per_check <= len(CHECK_NAMES)
+    line = next(
+        number
+        for number, text in enumerate(FILE.read_text().splitlines(), 1)
+        if text.startswith("        noisy = self.prepared(X)")
+    )
+    assert str(caught[0].message) == f"the moon is full. (broken.py, line {line})"
     with pytest.raises(UserWarning, match="the moon is full"):
         found("Warns", checks=["contract"])
 
@@ -202,7 +225,7 @@ def test_parametrized_cases() -> None:
     with pytest.raises(AssertionError, match="✗ scaling: .* log base 2"):
         check(estimator)
     estimator, check = cases["LogBaseTwo()-truth-gaussian"]
-    with pytest.raises(pytest.skip.Exception, match="waits for `scaling`"):
+    with pytest.raises(AssertionError, match="Probably due to `scaling`"):
         check(estimator)
 
 
@@ -233,10 +256,17 @@ def test_cause_of_an_offset(offset: Callable[[int], float], words: str) -> None:
 
 
 def test_slow_convergence_is_no_wrong_constant() -> None:
+    """`kl` is 1.4 nats off in twenty dimensions, and passes as it comes nearer with n."""
+    (result,) = run_checks(registry.estimators.load("kl"), checks=["truth-high-dimension"])
+    assert [law.verdict for law in result.laws] == ["right", "converging"]
+    assert result.laws[1].value - result.laws[1].truth > 1.0
+
+
+def test_fixed_bins_do_not_converge() -> None:
     binning = registry.estimators.load("binning")
-    (result,) = run_checks(binning, {"bin_width": 0.5}, checks=["truth-gaussian"])
+    (result,) = run_checks(binning, {"bin_width": 2.0}, checks=["truth-uniform"])
     assert result.failed
-    assert "a bias of few samples" in result.cause
+    assert "does not shrink with n" in result.cause
 
 
 def test_half_width_is_students() -> None:
