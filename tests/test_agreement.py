@@ -171,6 +171,7 @@ def test_paired_errors_of_real_estimators(names: tuple[str, str]) -> None:
         fits = []
         for name in names:
             model = make_estimator(name, {}, sigma=0.5, random_state=seed)
+            model._wants_influences = True
             fits.append(model.fit(signal if model.reads == "signal" else noisy))
         spreads = [
             Spread(one.standard_error_, one.numerical_error_ or 0.0, 300, one._influences)
