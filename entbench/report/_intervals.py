@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 Limits = tuple[float, float]
 
 CONFIDENCE = 0.95
-# A check compares at this confidence, so that a true bound is reported as broken in at most one of
-# 10,000 comparisons, of skewed errors too (see `mean_interval`).
+# A check takes the truth at this confidence. Intervals were measured at it: of skewed values, too,
+# at most one in 10,000 misses (see `mean_interval`), but not of values that few trials show alike.
 CHECK_CONFIDENCE = 1.0 - 1e-4
 # Fewer trials show too little of a skewed law: intervals are printed with a mark.
 FEWEST = 5
@@ -25,10 +25,7 @@ _OF_MEAN, _OF_MAE, _OF_RMSE = 3.0, 5.0, 4.0
 
 
 def mean_interval(
-    values: Floats,
-    extra: float = 0.0,
-    confidence: float = CONFIDENCE,
-    deviation: float = 0.0,
+    values: Floats, extra: float = 0.0, confidence: float = CONFIDENCE
 ) -> Limits | None:
     """Return an interval for the mean of the law of `values`; None with fewer than two.
 
@@ -38,11 +35,8 @@ def mean_interval(
         Independent draws.
     extra : float
         Added on both sides: an error that all values have in common.
-    confidence : {0.95, 1 - 1e-4}
-        The two at which the interval was measured.
-    deviation : float
-        A standard deviation that the values are known to have at least, which few of them need not
-        show.
+    confidence : float
+        0.95, or more: then as at the confidence of checks.
 
     Notes
     -----
@@ -69,16 +63,12 @@ def mean_interval(
     lean = _OF_MEAN * skewness(values) / math.sqrt(count)
     wide, least = _factors(count, confidence)
     mean, arm = float(values.mean()), _arm(values, confidence)
-    known = _quantile(count, confidence) * deviation / math.sqrt(count)
-    down, up = (max(arm * max(wide + tilt, least), known) + extra for tilt in (-lean, lean))
+    down, up = (arm * max(wide + tilt, least) + extra for tilt in (-lean, lean))
     return mean - down, mean + up
 
 
 def mae_interval(
-    errors: Floats,
-    extra: float = 0.0,
-    confidence: float = CONFIDENCE,
-    deviation: float = 0.0,
+    errors: Floats, extra: float = 0.0, confidence: float = CONFIDENCE
 ) -> Limits | None:
     """Return an interval for the mean absolute error; None with fewer than two errors.
 
@@ -88,10 +78,8 @@ def mae_interval(
         With their signs.
     extra : float
         Added on both sides; the lower end is not below 0.
-    confidence : {0.95, 1 - 1e-4}
+    confidence : float
         As in `mean_interval`.
-    deviation : float
-        As in `mean_interval`, of the absolute errors.
 
     Notes
     -----
@@ -111,10 +99,7 @@ def mae_interval(
     count, absolute = len(errors), np.abs(errors)
     wide, _ = _factors(count, confidence)
     arm = _arm(absolute, confidence) * (wide + _OF_MAE * _tail(absolute, errors))
-    known = _quantile(count, confidence) * deviation / math.sqrt(count)
-    mean = float(absolute.mean())
-    low = min(_lower_end(absolute, confidence), mean - known)
-    return _from_zero(low, mean + max(arm, known), extra)
+    return _from_zero(_lower_end(absolute, confidence), float(absolute.mean()) + arm, extra)
 
 
 def rmse_interval(errors: Floats, extra: float = 0.0) -> Limits | None:

@@ -56,7 +56,8 @@ class Summary:
     sections : tuple of Section
         The tables that the suite asks for beside that of its rows.
     checks : tuple of Check
-        What the suite checks; where it names no checks, those by default that reach a verdict.
+        What the suite checks; where it names no checks, those by default of which some bound says
+        something.
     coverages : tuple of Coverage or None
         Of each row; None where it states neither intervals nor standard errors.
     """

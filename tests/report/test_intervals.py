@@ -82,14 +82,6 @@ def test_error_of_the_truth_is_added_to_every_arm() -> None:
     assert (mae_interval(ERRORS, 10.0) or (1.0,))[0] == 0.0
 
 
-def test_known_deviation_is_the_least() -> None:
-    """Of values that are all alike, where they are known to scatter: t alone."""
-    alike = np.full(4, 0.5)
-    half = 3.1824463 * 0.2 / 2.0
-    assert mean_interval(alike, deviation=0.2) == pytest.approx((0.5 - half, 0.5 + half))
-    assert mae_interval(alike, deviation=0.2) == pytest.approx((0.5 - half, 0.5 + half))
-
-
 def test_extremes() -> None:
     zeros = np.zeros(5)
     for interval in (mean_interval, mae_interval, rmse_interval, mean_square_interval):
