@@ -71,6 +71,9 @@ class MeanRatios:
     ----------
     contrasts : Contrasts
         The logarithms.
+    relative : Contrasts
+        The differences of the means over the mean of both, for averages: those of logarithms of
+        skewed errors find too much.
     scatter : ndarray
         Standard error of a mean over the mean, of both together.
     likeness : ndarray
@@ -84,6 +87,7 @@ class MeanRatios:
     """
 
     contrasts: Contrasts
+    relative: Contrasts
     scatter: Floats
     likeness: Floats
     fewest: Floats
@@ -155,7 +159,8 @@ def mean_ratios(
     if min(ours.shape[-1], theirs.shape[-1]) < 2:
         unknown = np.full(value.shape, np.nan)
         few = np.zeros(value.shape, np.bool_)
-        return MeanRatios(Contrasts(value, unknown, unknown), unknown, unknown, unknown, few, few)
+        one = Contrasts(value, unknown, unknown)
+        return MeanRatios(one, one, unknown, unknown, unknown, few, few)
     roots = _roots((first, second), means, paired)
     near = max(near, rounding)
     floor = (
@@ -164,12 +169,21 @@ def mean_ratios(
         else _separate_floor(first, second, rounding, near)
     )
     chance = np.maximum(roots.chance, floor.chance)
-    slight = np.abs(second.mean(axis=-1) - first.mean(axis=-1)) <= negligible
+    apart = second.mean(axis=-1) - first.mean(axis=-1)
+    slight = np.abs(apart) <= negligible
     chance = np.where(slight, 1.0, chance)
+    plain = _student(apart, _parts(first, second, paired))
+    middle = 0.5 * (means[0] + means[1])
+    floored = np.maximum(plain.chance, np.where(slight, 1.0, floor.chance))
     error = roots.error / (means[0] ** 0.25 * means[1] ** 0.25)
     scatter, likeness = _scatter(first, second, means, paired)
     return MeanRatios(
         Contrasts(value, _error_of(value, error, chance, roots.freedom), roots.freedom),
+        Contrasts(
+            apart / middle,
+            _error_of(apart / middle, plain.error / middle, floored, plain.freedom),
+            plain.freedom,
+        ),
         scatter,
         likeness,
         floor.fewest,
