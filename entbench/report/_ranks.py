@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from entbench._records import digest
-from entbench.report._comparisons import Contrasts, holm, mean_ratios, with_chance
+from entbench.report._comparisons import Contrasts, equalities_left, holm, mean_ratios, with_chance
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -174,17 +174,17 @@ def rank_intervals(pairs: Contrasts) -> list[tuple[int, int]]:
     """Return intervals that hold the true ranks of all items at once with 95 % confidence.
 
     An item is behind those that are better by more than chance, and ahead of those that are worse
-    by more than chance; between the two it may have any rank. All pairs are tested at once (Holm).
-    Percentiles of resampled ranks would be shorter, and too short: where many are equal, they often
-    miss some of the ranks that are due to each. After Mogstad, Romano, Shaikh and Wilhelm,
-    "Inference for ranks" (2024; recalled, not checked).
+    by more than chance; between the two it may have any rank. All pairs are tested at once (Holm
+    and Shaffer). Percentiles of resampled ranks would be shorter, and too short: where many are
+    equal, they often miss some of the ranks that are due to each. After Mogstad, Romano, Shaikh and
+    Wilhelm, "Inference for ranks" (2024; recalled, not checked).
 
     Items whose errors are the same at every trial share a rank.
     """
     items = len(pairs.value)
     upper = np.triu_indices(items, 1)
     told = np.zeros((items, items), np.bool_)
-    told[upper] = holm(pairs.chances()[upper])
+    told[upper] = holm(pairs.chances()[upper], equalities_left(items))
     told |= told.T
     behind = np.sum(told & (pairs.value > 0.0), axis=1)
     ahead = np.sum(told & (pairs.value < 0.0), axis=1)
