@@ -99,8 +99,9 @@ class MeanRatios:
 
         Infinite where none is with so many trials, NaN where values that are all alike tell
         nothing of it. The scatter is that of the trials, and uncertain with few: of normal and
-        chi-square(1) errors, the median of what is stated is found in 71 to 81 % for one row and
-        54 to 91 % for one of 30 at 10 trials, 71 to 80 and 60 to 78 % at 20, 55 to 85 % at 5.
+        chi-square(1) errors, the median of what is stated is found, in one row and in one of 30, in
+        55 to 85 and 44 to 58 % at 5 trials, 67 to 79 and 54 to 91 % at 10, 71 to 79 and 60 to 80 %
+        at 20.
         """
         steps = _steps(self.contrasts.freedom, level)
         by_roots = _found(0.5 * steps * self.scatter, self.likeness) ** 2
