@@ -71,6 +71,9 @@ class MeanRatios:
     ----------
     contrasts : Contrasts
         The logarithms.
+    relative : Contrasts
+        The differences of the means over the mean of both, for averages: those of logarithms of
+        skewed errors find too much.
     scatter : ndarray
         Standard error of a mean over the mean, of both together.
     likeness : ndarray
@@ -84,6 +87,7 @@ class MeanRatios:
     """
 
     contrasts: Contrasts
+    relative: Contrasts
     scatter: Floats
     likeness: Floats
     fewest: Floats
@@ -94,7 +98,10 @@ class MeanRatios:
         """Return the least true ratio that is found at a level in 80 % of runs.
 
         Infinite where none is with so many trials, NaN where values that are all alike tell
-        nothing of it. The scatter is that of the trials, and uncertain with few.
+        nothing of it. The scatter is that of the trials, and uncertain with few: of normal and
+        chi-square(1) errors, the median of what is stated is found, in one row and in one of 30, in
+        55 to 85 and 44 to 58 % at 5 trials, 67 to 79 and 54 to 91 % at 10, 71 to 79 and 60 to 80 %
+        at 20.
         """
         steps = _steps(self.contrasts.freedom, level)
         by_roots = _found(0.5 * steps * self.scatter, self.likeness) ** 2
@@ -155,7 +162,8 @@ def mean_ratios(
     if min(ours.shape[-1], theirs.shape[-1]) < 2:
         unknown = np.full(value.shape, np.nan)
         few = np.zeros(value.shape, np.bool_)
-        return MeanRatios(Contrasts(value, unknown, unknown), unknown, unknown, unknown, few, few)
+        one = Contrasts(value, unknown, unknown)
+        return MeanRatios(one, one, unknown, unknown, unknown, few, few)
     roots = _roots((first, second), means, paired)
     near = max(near, rounding)
     floor = (
@@ -164,12 +172,21 @@ def mean_ratios(
         else _separate_floor(first, second, rounding, near)
     )
     chance = np.maximum(roots.chance, floor.chance)
-    slight = np.abs(second.mean(axis=-1) - first.mean(axis=-1)) <= negligible
+    apart = second.mean(axis=-1) - first.mean(axis=-1)
+    slight = np.abs(apart) <= negligible
     chance = np.where(slight, 1.0, chance)
+    plain = _student(apart, _parts(first, second, paired))
+    middle = 0.5 * (means[0] + means[1])
+    floored = np.maximum(plain.chance, np.where(slight, 1.0, floor.chance))
     error = roots.error / (means[0] ** 0.25 * means[1] ** 0.25)
     scatter, likeness = _scatter(first, second, means, paired)
     return MeanRatios(
         Contrasts(value, _error_of(value, error, chance, roots.freedom), roots.freedom),
+        Contrasts(
+            apart / middle,
+            _error_of(apart / middle, plain.error / middle, floored, plain.freedom),
+            plain.freedom,
+        ),
         scatter,
         likeness,
         floor.fewest,
@@ -240,14 +257,38 @@ def detectable_factors(contrasts: Contrasts, level: float) -> Floats:
     return np.asarray(np.exp(np.minimum(steps, 700.0)))
 
 
-def holm(chances: Floats, family: float = FAMILY) -> Flags:
-    """Tell which p-values Holm's procedure rejects."""
+def holm(chances: Floats, remaining: Floats | None = None) -> Flags:
+    """Tell which p-values Holm's procedure rejects at 5 % over all.
+
+    Parameters
+    ----------
+    chances : ndarray of shape (tests,)
+        The p-values.
+    remaining : ndarray of shape (tests,), optional
+        How many hypotheses may still be true when so many are rejected, from 0 on; by default all
+        others.
+    """
+    left = np.arange(len(chances), 0, -1) if remaining is None else remaining
     order = np.argsort(chances, kind="stable")
-    steps = family / np.arange(len(chances), 0, -1)
-    failing = np.flatnonzero(chances[order] > steps)
+    failing = np.flatnonzero(chances[order] > FAMILY / left)
     rejected = np.zeros(len(chances), np.bool_)
     rejected[order[: failing[0] if len(failing) else len(chances)]] = True
     return rejected
+
+
+def equalities_left(items: int) -> Floats:
+    """Return how many pairs of items may still be equal when so many are not, from 0 on.
+
+    If one of the three pairs of three items differs, one other may be equal, and not both
+    (Shaffer, JASA 1986; recalled, not checked).
+    """
+    sums: list[set[int]] = [{0}]
+    for count in range(1, items + 1):
+        sums.append({math.comb(k, 2) + c for k in range(1, count + 1) for c in sums[count - k]})
+    possible = np.array(sorted(sums[items]))
+    most = np.arange(math.comb(items, 2), 0, -1)
+    left = possible[np.searchsorted(possible, most, side="right") - 1]
+    return np.maximum(1.0, left.astype(np.float64))
 
 
 _TINY = float(np.finfo(np.float64).tiny)

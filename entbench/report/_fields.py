@@ -9,8 +9,7 @@ import numpy as np
 
 from entbench import _registry
 from entbench._records import Record, Spec, SuiteRun
-from entbench.report._comparisons import Contrasts
-from entbench.report._ranks import LogMeans, log_means, pairs_of, resampling
+from entbench.report._ranks import LogMeans, Pairs, log_means, pairs_of, resampling
 
 ESTIMATE = "estimate"
 
@@ -30,7 +29,7 @@ class Field:
     errors, seconds : LogMeans
         Of the absolute errors, an error below that of the reference counting as the reference's,
         and of the times of a fit. Both from the same resampled trials.
-    pairs : Contrasts
+    pairs : Pairs
         Of the mean absolute errors of all pairs of estimators.
     """
 
@@ -40,7 +39,7 @@ class Field:
     labels: tuple[str, ...]
     errors: LogMeans
     seconds: LogMeans
-    pairs: Contrasts
+    pairs: Pairs
 
     def only(self, labels: Sequence[str]) -> Field:
         """Return the field without the others."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from entbench._records import Spec, SuiteRun
 from entbench._validation import check_positive
-from entbench.report._comparisons import Contrasts, average
+from entbench.report._comparisons import average
 from entbench.report._equal_time import Curve, curves_of, usual_seconds
 from entbench.report._fields import (
     ESTIMATE,
@@ -26,6 +26,7 @@ from entbench.report._pareto import FrontMember, fronts_of
 from entbench.report._ranks import (
     Floats,
     LogMeans,
+    Pairs,
     log_ratios,
     rank_intervals,
     ranks_of,
@@ -51,7 +52,7 @@ class Scores:
         The estimators.
     errors : LogMeans
         Of the absolute error.
-    pairs : Contrasts
+    pairs : Pairs
         Of the errors of all pairs.
     seconds : ndarray of shape (estimators,)
         Logarithms of the mean time of a fit.
@@ -62,7 +63,7 @@ class Scores:
     source: Spec
     labels: tuple[str, ...]
     errors: LogMeans
-    pairs: Contrasts
+    pairs: Pairs
     seconds: Floats
     trials: int
 
@@ -312,7 +313,9 @@ def _scores_in_time(curves: Sequence[Curve], seconds: float) -> Iterator[Scores]
 def _places(scores: Scores, n: int | None) -> Iterator[Place]:
     """Yield the places on a source, best first."""
     means = scores.errors
-    intervals = rank_intervals(scores.pairs) if scores.trials > 1 else [None] * len(scores.labels)
+    intervals = (
+        rank_intervals(scores.pairs.ratios) if scores.trials > 1 else [None] * len(scores.labels)
+    )
     ratios = np.exp(log_ratios(means.logs, means.logs.min()))
     ranks = ranks_of(means.logs)
     for i in sorted(range(len(ranks)), key=lambda i: (ranks[i], scores.labels[i])):
@@ -377,10 +380,16 @@ def _overall_ranks(
         return {}
     places = [[each.labels.index(name) for name in labels] for each in scores]
     logs = np.mean([e.errors.logs[here] for e, here in zip(scores, places, strict=True)], axis=0)
-    pairs = average([each.pairs.take(here) for each, here in zip(scores, places, strict=True)])
-    sure = min(each.trials for each in scores) > 1
-    intervals = rank_intervals(pairs) if sure else [None] * len(labels)
+    pairs = [each.pairs.take(here) for each, here in zip(scores, places, strict=True)]
+    means = average([each.relative for each in pairs]) if len(pairs) > 1 else pairs[0].ratios
     ranks = [int(rank) for rank in ranks_of(logs)]
+    if min(each.trials for each in scores) < 2:
+        return {label: (rank, None) for label, rank in zip(labels, ranks, strict=True)}
+    # relative differences may order two otherwise than logarithms do
+    intervals = [
+        (min(low, rank), max(high, rank))
+        for rank, (low, high) in zip(ranks, rank_intervals(means), strict=True)
+    ]
     return dict(zip(labels, zip(ranks, intervals, strict=True), strict=True))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from entbench._records import digest
-from entbench.report._comparisons import Contrasts, holm, mean_ratios, with_chance
+from entbench.report._comparisons import Contrasts, equalities_left, holm, mean_ratios, with_chance
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -96,7 +96,26 @@ def ranks_of(values: Floats) -> Ranks:
     return np.asarray(1 + better.sum(axis=-1, dtype=np.int64))
 
 
-def pairs_of(errors: Floats, least: float = 0.0, near: float = 0.0) -> Contrasts:
+class Pairs(NamedTuple):
+    """All pairs of items compared, as arrays of shape (..., items, items): first over second.
+
+    Attributes
+    ----------
+    ratios : Contrasts
+        On one source.
+    relative : Contrasts
+        For averages over sources, see `MeanRatios`.
+    """
+
+    ratios: Contrasts
+    relative: Contrasts
+
+    def take(self, items: Sequence[int]) -> Pairs:
+        """Return those of some items, in the order given."""
+        return Pairs(self.ratios.take(items), self.relative.take(items))
+
+
+def pairs_of(errors: Floats, least: float = 0.0, near: float = 0.0) -> Pairs:
     """Compare the mean absolute errors of all pairs of items, trial by trial.
 
     Parameters
@@ -107,11 +126,6 @@ def pairs_of(errors: Floats, least: float = 0.0, near: float = 0.0) -> Contrasts
         What a smaller mean, or difference of means, is not told from.
     near : float
         The numerical error of a value.
-
-    Returns
-    -------
-    Contrasts
-        Of shape (..., items, items): the logarithm of the first item's error over the second's.
     """
     items = errors.shape[-2]
     first, second = np.triu_indices(items, 1)
@@ -122,8 +136,14 @@ def pairs_of(errors: Floats, least: float = 0.0, near: float = 0.0) -> Contrasts
         least=least,
         near=near,
         negligible=least,
-    ).contrasts
-    shape = (*errors.shape[:-2], items, items)
+    )
+    return Pairs(*(_all_pairs(part, items) for part in (found.contrasts, found.relative)))
+
+
+def _all_pairs(found: Contrasts, items: int) -> Contrasts:
+    """Return arrays over all pairs from those over pairs in one order."""
+    first, second = np.triu_indices(items, 1)
+    shape = (*found.value.shape[:-1], items, items)
     value, error, freedom = np.zeros(shape), np.zeros(shape), np.ones(shape)
     value[..., first, second], value[..., second, first] = found.value, -found.value
     for whole, part in ((error, found.error), (freedom, found.freedom)):
@@ -131,40 +151,40 @@ def pairs_of(errors: Floats, least: float = 0.0, near: float = 0.0) -> Contrasts
     return Contrasts(value, error, freedom)
 
 
-def resampled_pairs(means: LogMeans, trials: int) -> Contrasts:
+def resampled_pairs(means: LogMeans, trials: int) -> Pairs:
     """Compare all pairs by the scatter of resampled runs; trials are paired.
 
     The signs of all differences may be alike by chance: no p-value is below that.
     """
-    value = means.logs[:, None] - means.logs
-    freedom = np.full(value.shape, trials - 1.0)
+    errors = np.exp(means.logs)
+    middle = np.maximum(0.5 * (errors[:, None] + errors), TINY)
+    value = (errors[:, None] - errors) / middle
+    freedom = np.full(value.shape, max(trials - 1.0, 1.0))
     if trials < 2:
-        return Contrasts(value, np.full(value.shape, np.nan), freedom)
-    narrow = math.sqrt(trials / (trials - 1)) / widening(trials)
-    spread = np.array(
-        [
-            narrow * np.std(means.resampled - means.resampled[:, [i]], axis=0)
-            for i in range(len(value))
-        ]
-    )
-    return with_chance(Contrasts(value, spread, freedom), 2.0 ** (1.0 - trials))
+        found = Contrasts(value, np.full(value.shape, np.nan), freedom)
+        return Pairs(found, found)
+    moved = np.exp(means.logs + (means.resampled - means.logs) / widening(trials))
+    narrow = math.sqrt(trials / (trials - 1))
+    spread = np.array([narrow * np.std(moved - moved[:, [i]], axis=0) for i in range(len(errors))])
+    found = with_chance(Contrasts(value, spread / middle, freedom), 2.0 ** (1.0 - trials))
+    return Pairs(found, found)
 
 
 def rank_intervals(pairs: Contrasts) -> list[tuple[int, int]]:
     """Return intervals that hold the true ranks of all items at once with 95 % confidence.
 
     An item is behind those that are better by more than chance, and ahead of those that are worse
-    by more than chance; between the two it may have any rank. All pairs are tested at once (Holm).
-    Percentiles of resampled ranks would be shorter, and too short: where many are equal, they often
-    miss some of the ranks that are due to each. After Mogstad, Romano, Shaikh and Wilhelm,
-    "Inference for ranks" (2024; recalled, not checked).
+    by more than chance; between the two it may have any rank. All pairs are tested at once (Holm
+    and Shaffer). Percentiles of resampled ranks would be shorter, and too short: where many are
+    equal, they often miss some of the ranks that are due to each. After Mogstad, Romano, Shaikh and
+    Wilhelm, "Inference for ranks" (2024; recalled, not checked).
 
     Items whose errors are the same at every trial share a rank.
     """
     items = len(pairs.value)
     upper = np.triu_indices(items, 1)
     told = np.zeros((items, items), np.bool_)
-    told[upper] = holm(pairs.chances()[upper])
+    told[upper] = holm(pairs.chances()[upper], equalities_left(items))
     told |= told.T
     behind = np.sum(told & (pairs.value > 0.0), axis=1)
     ahead = np.sum(told & (pairs.value < 0.0), axis=1)

@@ -16,6 +16,7 @@ import numpy as np
 from entbench.report._comparisons import (
     FAMILY,
     Contrasts,
+    average,
     mean_differences,
     mean_ratios,
     without_shared,
@@ -95,9 +96,13 @@ def time_losses(logs: list[Floats]) -> int:
 
 
 def told_apart(errors: Floats) -> int:
-    """Return in how many runs some item is behind another, of shape (runs, items, trials)."""
-    pairs = zip(*pairs_of(errors), strict=True)
-    ranks = (rank_intervals(Contrasts(*parts)) for parts in pairs)
+    """Return in how many runs some item is behind another.
+
+    Of errors of shape (runs, items, trials), or (sources, runs, items, trials).
+    """
+    found = pairs_of(errors)
+    means = found.ratios if errors.ndim == 3 else average(list(map(Contrasts, *found.relative)))
+    ranks = (rank_intervals(Contrasts(*parts)) for parts in zip(*means, strict=True))
     return sum(any(low > 1 for low, _ in intervals) for intervals in ranks)
 
 
@@ -111,6 +116,7 @@ def verdicts(scale: float = 1.0) -> Iterator[Verdict]:
     yield from _shifted(runs)
     yield from _timed(runs)
     yield from _ranked(rank_runs)
+    yield from _ranked_over_sources(rank_runs)
 
 
 def _compared(runs: int) -> Iterator[Verdict]:
@@ -164,6 +170,15 @@ def _ranked(runs: int) -> Iterator[Verdict]:
                 worst = max(told, key=lambda label: told[label])
                 setting = f"{law}, {trials} trials, {items} equal (worst: {worst})"
                 yield Verdict("ranks", setting, told[worst], runs, FAMILY)
+
+
+def _ranked_over_sources(runs: int) -> Iterator[Verdict]:
+    for law in LAWS:
+        for trials in RANK_TRIALS:
+            rng = np.random.default_rng([7, trials])
+            errors = LAWS[law]((9, runs, 5, trials), rng) + 0.5
+            setting = f"{law}, {trials} trials, 5 equal over 9 sources"
+            yield Verdict("ranks", setting, told_apart(errors), runs, FAMILY)
 
 
 def found(kind: Kind, law: str, factor: float, trials: int, rows: int, runs: int) -> float:

@@ -14,6 +14,7 @@ from entbench.report._comparisons import (
     SHARED,
     Contrasts,
     average,
+    equalities_left,
     holm,
     mean_differences,
     mean_ratios,
@@ -138,6 +139,13 @@ def test_holm_by_hand() -> None:
     assert list(found) == [True, False, False, True]
     assert list(holm(np.array([0.04]))) == [True]
     assert list(holm(np.array([]))) == []
+
+
+def test_equalities_left_by_hand() -> None:
+    """Of three items 3, 1 or 0 pairs are equal; of four 6, 3, 2, 1 or 0."""
+    assert list(equalities_left(3)) == [3, 1, 1]
+    assert list(equalities_left(4)) == [6, 3, 3, 3, 2, 1]
+    assert list(equalities_left(1)) == []
 
 
 def test_averages_have_welchs_freedom() -> None:
