@@ -139,8 +139,12 @@ def _printout(
         data=data,
         records=records,
         tables=[Table(("", "check", "what was found"), rows, left=3, gaps=False)],
-        notes=[*_verdict(results), describe_settings(cls, params)],
-        heading=f"{value}\n{text}: {cls.__name__}, {cls.role}, reads {getattr(cls, 'reads', '?')}",
+        notes=[
+            *_verdict(results),
+            f"{text}: {cls.__name__}, {cls.role}, reads {getattr(cls, 'reads', '?')}.",
+            describe_settings(cls, params),
+        ],
+        heading=value,
     )
 
 

@@ -108,6 +108,7 @@ def _factors(subject: Subject, law: Law) -> Iterator[tuple[str, Prediction]]:
         bits = true * (1 / math.log(2) - 1)
         noise = gaussian_entropy(law.sigma)
         yield "log base 2: the value is in bits; multiply by log 2", lambda d: d * bits
+        yield "columns of X or y after the first are ignored", lambda d: -(d - 1) * true
         yield "the value is near 0: X and y are not paired, or one is ignored", lambda d: -d * true
         yield "h(S+Z) without the conditional entropy h(Z)", lambda d: d * noise
     else:

@@ -8,7 +8,9 @@ axis times dim. One with a `shape` has dependent axes, and its truths are those 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,6 +26,20 @@ if TYPE_CHECKING:
 # steps of the trapezium rule; its error is far below rounding for densities smooth at this scale
 _STEPS = 20_000
 _NODES = 40
+
+
+# added to all seeds: simulations of the kit itself use several
+_offset: ContextVar[int] = ContextVar("offset", default=0)
+
+
+@contextmanager
+def seeds_from(offset: int) -> Iterator[None]:
+    """Draw other samples, for a simulation of how often the kit errs."""
+    token = _offset.set(offset)
+    try:
+        yield
+    finally:
+        _offset.reset(token)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +119,7 @@ class Law:
 
     def sample(self, seed: int, n: int, dim: int) -> Sample:
         """Return `n` independent samples, of a product in `dim` axes."""
-        rng = np.random.default_rng([seed, n, dim])
+        rng = np.random.default_rng([seed + _offset.get(), n, dim])
         inputs, signal = self.draw(rng, n, dim)
         return Sample(inputs, signal, self.sigma * rng.standard_normal(signal.shape), self.sigma)
 

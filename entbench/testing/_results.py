@@ -137,6 +137,8 @@ def describe_value(results: Sequence[CheckResult]) -> str:
     if broken:
         return f"✗ The value could not be tested everywhere: see `{broken[0]}`."
     text = f"✓ The value is right on all {tried} laws tried"
+    if any(result.name == "bound-side" and result.laws for result in results):
+        text = f"✓ The bound keeps its side on all {tried} laws tried"
     if by["wrong"]:
         text = f"! The value is right on {tried - len(by['wrong'])} of {tried} laws tried"
         text += f", known to be wrong on {_listed(by['wrong'])}"

@@ -27,49 +27,20 @@ from entbench.testing._subject import Mean, Subject
 FILE = Path(__file__).with_name("broken.py")
 BROKEN: Any = registry.import_file(FILE)
 HONEST = ["HonestNeighbours", "HonestLine", "HonestPlugIn", "HonestPairs"]
-MISTAKES = [
-    ("Unread", "contract", '`reads` must be "signal" or "noisy"'),
-    ("ReturnsNothing", "contract", "`return self` is missing"),
-    ("ConvertsInInit", "parameters", "must set `self.NAME = NAME`"),
-    ("SortsInPlace", "input-untouched", "sorted in place"),
-    ("WritesToInput", "input-untouched", "writes to its input"),
-    ("GlobalSeed", "global-random-state", "a global seed is set"),
-    ("GlobalDraws", "global-random-state", "draws come from the global generator"),
-    ("RandomStateIgnored", "random-state", "`random_state` is ignored"),
-    ("ThreadsMatter", "random-state", "the order in which threads finish"),
-    ("KeepsState", "no-memory", "state is kept between fits"),
-    ("FortranOrder", "layout", "memory is read as if in C order"),
-    ("ConsecutiveRows", "row-order", "in the order they come"),
-    ("NotPaired", "pairs", "X and y are not paired"),
-    ("NothingChecked", "bad-input", "nothing checks the input"),
-    ("NaNOnTies", "ties", "the distance to a neighbour is 0"),
-    ("SigmaIgnored", "sigma", "`sigma` is ignored"),
-    ("SignalTakenAsNoisy", "sigma", "S is taken for S+Z"),
-    ("VarianceForDeviation", "sigma", "the variance sigma^2 is used as the standard deviation"),
-    ("ClippedAtZero", "no-clipping", "clipped at 0"),
-    ("InformationClipped", "no-clipping", "clipped at 0"),
-    ("SinglePrecisionFarAway", "shift", "precision is lost far from the origin"),
-    ("FixedRange", "shift", "a range, grid or prior is fixed"),
-    ("LogBaseTwo", "scaling", "log base 2"),
-    ("ForgottenDimension", "scaling", "the factor d is missing"),
-    ("AddedConstant", "extreme-scale", "a constant such as 1e-10"),
-    ("SinglePrecision", "extreme-scale", "float32 inside"),
-    ("RankOffByOne", "neighbour-rank", "k is off by one"),
-    ("SelfIsNeighbour", "neighbour-rank", "k is off by one"),
-    ("InformationRankOffByOne", "neighbour-rank", "k is off by one"),
-    ("CountsItself", "neighbour-rank", "n_x and n_y count the sample itself"),
-    ("WrongBall", "truth-gaussian", "that of the maximum norm"),
-    ("NoBall", "truth-gaussian", "the unit ball is left out"),
-    ("ForgottenCount", "truth-gaussian", "log n is left out"),
-    ("NoiseTwice", "truth-gaussian", "the noise is added twice"),
-    ("InformationInBits", "truth-gaussian", "log base 2"),
-    ("HalfInformation", "truth-gaussian", "half of the value is left out"),
-    ("LowerAsUpper", "bound-side", "upper and lower are exchanged"),
-    ("SmallNumericalError", "numerical-error", "`numerical_error_` is too small"),
-    ("SmallStandardError", "standard-error", "`standard_error_` is too small"),
-    ("IntervalOfNumericalError", "coverage", "numerical error only"),
-    ("IntervalBesideTheTruth", "coverage", "bias left out"),
-    ("ShortInterval", "coverage", "too short"),
+MISTAKES = [(name, *case) for name, case in BROKEN.FAULTS.items()]
+SUBTLE: Any = registry.import_file(FILE.with_name("subtle.py"))
+
+
+# few and fast: the slow test below runs all
+QUICK = [
+    ("SumOfMarginals", "truth-correlated"),
+    ("ScalesConfused", "truth-scales"),
+    ("FirstTwoThousandRows", "all-rows"),
+    ("AbsoluteInformation", "no-clipping"),
+    ("DiscreteTakenAsContinuous", "truth-discrete"),
+    ("ErrorOfHalfTheTerms", "standard-error"),
+    ("ErrorTooLarge", "standard-error"),
+    ("IntervalInfinitelyWide", "coverage"),
 ]
 
 
@@ -117,6 +88,33 @@ def test_first_line_names_value_and_truth() -> None:
         "✗ The value is wrong: 10.4 for 6.02 nats on Gaussian, d = 3, and on 2 more of 3 laws."
     )
     assert describe_value(found("LogBaseTwo", checks=["contract"])).startswith("- No law")
+
+
+@pytest.mark.parametrize(("name", "check"), QUICK, ids=[name for name, _ in QUICK])
+def test_subtle_fault_is_caught_by_name(name: str, check: str) -> None:
+    expected, words = SUBTLE.FAULTS[name]
+    (result,) = run_checks(getattr(SUBTLE, name), checks=[check])
+    assert expected == check
+    assert result.failed
+    assert words in result.cause
+
+
+@pytest.mark.parametrize("name", ["TwoDimensionsOnly", "OneByOneOnly", "ManyRowsOnly", "Spacings"])
+def test_limits_skip_and_fail_nothing(name: str) -> None:
+    """Seeds are fixed; a comparison goes wrong by chance once in 100,000."""
+    results = check_estimator(getattr(SUBTLE, name))
+    assert describe_value(results).startswith("✓ The value is right on all ")
+    refuses = "it refuses" in describe_value(results)
+    assert refuses == (name != "ManyRowsOnly")
+
+
+@pytest.mark.slow
+def test_how_often_the_kit_errs() -> None:
+    from entbench.suites.timing.verdicts_kit import verdicts
+
+    rows = list(verdicts())
+    assert len(rows) == 3
+    assert all(row.passes for row in rows), "\n".join(map(str, rows))
 
 
 @pytest.mark.parametrize("name", HONEST)
