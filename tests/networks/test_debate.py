@@ -199,12 +199,15 @@ def test_same_question_same_answer(results: list[ExperimentResult]) -> None:
     assert InformationDebate(**each.params).measure(each.step) == each.result
 
 
-def invented(activation: str, fall: float, shift: float, seeds: int = 1) -> list[ExperimentResult]:
+def invented(
+    activation: str, fall: float, shift: float, seeds: int = 1, last: int = 2000
+) -> list[ExperimentResult]:
     """Estimates that agree but for a shift of "ksg", and end by so much below their largest."""
     found = []
+    values = [*np.linspace(1.0, 3.0, 10), *np.linspace(3.0, 3.0 - fall, 6), *[3.0 - fall] * 9]
     for seed in range(seeds):
         params = {"data": "szt", "hidden": "3-3", "activation": activation, "sigma": 0.01}
-        for epoch, value in ((0, 1.0), (10, 3.0), (100, 3.0 - fall)):
+        for epoch, value in enumerate(map(float, values)):
             result: dict[str, Any] = {
                 "exact": [8.0, 8.0],
                 "input_limit": 8.0,
@@ -217,7 +220,8 @@ def invented(activation: str, fall: float, shift: float, seeds: int = 1) -> list
                 there = value + (shift if name == "ksg" else 0.0)
                 result |= {name: [there] * 2, f"{name} error": [0.0] * 2}
             result["apart"] = [apart(result, at) for at in range(2)]
-            found.append(ExperimentResult({**params, "seed": seed}, {"epoch": epoch}, result))
+            step = {"epoch": last * epoch // (len(values) - 1)}
+            found.append(ExperimentResult({**params, "seed": seed}, step, result))
     return found
 
 
@@ -231,18 +235,38 @@ def test_claims_by_estimates_that_agree_and_that_do_not() -> None:
     ]
     falling = InformationDebate.claims(invented("relu", 0.5, 0.0))
     assert falling[1].holds is False
-    assert "12 of 12 layers and epochs, up to 5 of 15 pairs" in steady[2].measured
+    assert "92 of 100 layers and epochs, up to 5 of 15 pairs" in steady[2].measured
     one = invented("tanh", 0.5, 0.0)
     for each in one:
         each.result["bins-30"] = [1.0, 1.0]
-        each.result["exact"][1] = 7.0
+        each.result["exact"][1] = 7.99996
     claims = InformationDebate.claims(one)
     assert [claim.holds for claim in claims[:2]] == [False, None]
     assert "bins-30 0.00" in claims[1].measured
-    assert "the least: 7.0000 (layer 2, epoch 0)" in claims[0].measured
+    assert "of 8.0000 nats up to 4e-05 lack (layer 2, epoch 0)" in claims[0].measured
     assert InformationDebate.claims([]) == []
     assert InformationDebate.tables([]) == []
     assert InformationDebate.remark([]) == ""
+
+
+def test_claims_wait_for_training_and_for_errors() -> None:
+    early = InformationDebate.claims(invented("tanh", 0.0, 0.3, last=300))
+    assert [claim.holds for claim in early] == [None, None, True, False, True]
+    assert "too short to tell: 300 of 2000 epochs" in early[1].measured
+    idle = invented("tanh", 0.5, 0.0)
+    for each in idle:
+        each.result["noisy_accuracy"] = 0.55
+    assert InformationDebate.claims(idle)[1].holds is None
+    silent = invented("tanh", 0.5, 0.3)
+    for each in silent:
+        each.result["ksg error"] = [None, None]
+    claims = InformationDebate.claims(silent)
+    assert [claim.holds for claim in claims] == [True, None, None, None, True]
+    # a difference at two epochs running may be an error
+    brief = invented("tanh", 0.5, 0.0)
+    for each in brief[:2]:
+        each.result["ksg"] = [9.0, 9.0]
+    assert InformationDebate.claims(brief)[2].holds is None
 
 
 def test_tables_have_every_estimate_and_what_it_is_of(results: list[ExperimentResult]) -> None:

@@ -95,12 +95,14 @@ def test_epochs_are_even_on_a_logarithmic_scale() -> None:
     assert max(b / a for a, b in pairwise(kept[12:])) < 1.26
 
 
-def neuron(sigma: float, curve: list[float], ratio: float = -2.3) -> list[ExperimentResult]:
+def neuron(
+    sigma: float, curve: list[float], ratio: float = -2.3, rate: float = 2.0
+) -> list[ExperimentResult]:
     steps = range(len(curve))
     return [
         ExperimentResult(
-            {"sigma": sigma},
-            {"what": "epoch", "epoch": epoch},
+            {"sigma": sigma, "learning_rate": rate, "epochs": 100 * (len(curve) - 1)},
+            {"what": "epoch", "epoch": 100 * epoch},
             {"weight": 2.0, "bias": 2.0 * ratio, "information": curve[epoch], "centres": [0.0]},
         )
         for epoch in steps
@@ -117,6 +119,24 @@ def test_claims_tell_both_ways() -> None:
     assert [claim.holds for claim in alone] == [True, None, True]
     assert SingleNeuron.claims([]) == []
     assert TwoNeuron.claims([]) == []
+
+
+@pytest.mark.parametrize(
+    ("curve", "holds"),
+    [([2.0, 1.5, 1.0], False), ([0.0, 1.0, 0.2, 0.97], True), ([0.0, 1.0, 0.97], False)],
+)
+def test_a_hump_needs_a_rise_and_a_fall(curve: list[float], holds: bool) -> None:
+    assert SingleNeuron.claims(neuron(0.01, curve))[0].holds is holds
+
+
+def test_short_training_tells_only_of_what_has_happened() -> None:
+    """A fall stays a fall, and more training may bring one."""
+    falls, rises = [0.0, 1.3, 0.6], [0.0, 0.3, 0.5]
+    early = SingleNeuron.claims(neuron(0.01, falls, rate=0.01) + neuron(0.5, rises, rate=0.01))
+    assert [claim.holds for claim in early] == [True, None, None]
+    assert "too short to tell: 2 of 300 epochs x rate" in early[1].measured
+    loud = SingleNeuron.claims(neuron(0.01, rises, rate=0.01) + neuron(0.5, falls, rate=0.01))
+    assert [claim.holds for claim in loud] == [None, False, None]
 
 
 @pytest.mark.parametrize(
@@ -208,19 +228,25 @@ def test_first_loss_is_that_of_the_network_by_hand(szt_results: list[ExperimentR
 
 
 def curve(
-    falls: float, width: float, activation: str = "tanh", orthonormal: float = 0.0
+    falls: float,
+    width: float,
+    activation: str = "tanh",
+    orthonormal: float = 0.0,
+    last: int = 8000,
+    accuracy: float = 0.95,
 ) -> list[ExperimentResult]:
     """Rises by 3 nats, then falls; H(Bin) follows."""
-    values = [1.0, 4.0, 4.0 - falls]
+    values = [1.0, 1.3, 1.7, 2.0, 2.4, 3.0, 3.3, 3.5, 3.8, 4.0, 4.0 - 0.5 * falls, 4.0 - falls]
     return [
         ExperimentResult(
             {"activation": activation, "orthonormal": orthonormal, "sigma": 0.005},
-            {"epoch": 10**i},
+            {"epoch": round(last * i / (len(values) - 1))},
             {
                 "information": [value],
                 "low": [value - width],
                 "high": [value],
                 "binned": [2.0 * value + 1.0],
+                "train_accuracy": accuracy,
             },
         )
         for i, value in enumerate(values)
@@ -230,16 +256,44 @@ def curve(
 def test_claims_of_szt_tell_no_more_than_the_intervals() -> None:
     falls = curve(2.0, 0.1)
     assert [c.holds for c in SZT.claims(falls)] == [True, None, None, None, True]
-    assert "falls by 1.90 to 2.10 nats" in SZT.claims(falls)[0].measured
+    # intervals of 0.1 nats below the value, 12 of which hold together
+    assert "falls by 1.85 to 2.15 nats" in SZT.claims(falls)[0].measured
     assert SZT.claims(curve(0.0, 0.1))[0].holds is False
     wide = SZT.claims(curve(2.0, 3.0))
     assert wide[0].holds is None
-    assert "falls by 0.00 to 4.00 nats" in wide[0].measured  # of 4 nats: never below 0
-    assert "do not tell" in wide[0].measured
+    assert "falls by 0.00 to 6.39 nats" in wide[0].measured
     assert wide[-1].holds is None
     both = [*curve(2.0, 0.1), *curve(0.0, 0.1, orthonormal=5e-5), *curve(2.0, 0.1, "relu")]
     assert [c.holds for c in SZT.claims(both)] == [True, True, None, False, True]
     assert SZT.claims([]) == []
+
+
+def test_claims_of_szt_wait_for_training() -> None:
+    assert SZT.claims(curve(2.0, 0.1, last=1778))[0].holds is True
+    early = SZT.claims(curve(0.0, 0.1, last=1778))[0]
+    assert early.holds is None
+    assert "too short to tell: 1778 of 8000 epochs" in early.measured
+    idle = SZT.claims(curve(2.0, 0.1, accuracy=0.52))[0]
+    assert idle.holds is None
+    assert "not learned" in idle.measured
+    # one setting that compresses, one that does not
+    split = [*curve(2.0, 0.1), *curve(0.0, 0.1)]
+    for each in split[12:]:
+        each.params["sigma"] = 0.01
+    assert SZT.claims(split)[0].holds is None
+
+
+def test_curves_that_move_apart_are_not_correlated() -> None:
+    """Two rises are, as levels; the changes of one say nothing of the other's here."""
+    moved = curve(2.0, 0.01)
+    steps = np.random.default_rng(0).uniform(0.0, 1.0, len(moved))
+    for each, binned in zip(moved, steps.cumsum(), strict=True):
+        each.result["binned"] = [float(binned)]
+    claim = SZT.claims(moved)[-1]
+    assert claim.holds is not True
+    few = SZT.claims([*moved[:3], *moved[-3:]])[-1]
+    assert few.holds is None
+    assert "fewer than 10 changes do not tell" in few.measured
 
 
 def test_steps_of_szt_are_kept_epochs() -> None:

@@ -186,6 +186,7 @@ def test_claims_hold_on_the_papers_own_numbers() -> None:
         *("50.0 ± 0.0", "50.0 ± 0.0", "2200.0 ± 0.0", "39.0 ± 0.0"),
     ]
     assert [row[4] for row in table.rows] == ["50.0 ± 0.0"] * 4
+    assert "noisy, sigma = 0.5: 44.00 (" in claims[2].measured
     assert "1.0 times with batch normalisation" in claims[2].measured
     assert "the paper: 128 of 60000" in MNISTCNN.remark(results)
     assert MNISTCNN.claims([]) == []
@@ -197,10 +198,32 @@ def test_claims_tell_otherwise_and_not_at_all() -> None:
     worse = {0.0: [50] * 8, 0.05: [100] * 8, 0.5: [100] * 8, "dropout": [80] * 8}
     swapped = {**COSINES, 0.05: COSINES[0.5], 0.5: COSINES[0.05]}
     assert [c.holds for c in MNISTCNN.claims(invented(worse, swapped))[:4]] == [False] * 4
-    scattered = {0.0: [50, 50], 0.05: [30, 80], 0.5: [300, 700], "dropout": [40, 55]}
+    scattered = {0.0: [50] * 3, 0.05: [30, 50, 80], 0.5: [300, 500, 700], "dropout": [40, 55, 47]}
     assert [c.holds for c in MNISTCNN.claims(invented(scattered, COSINES))[:3]] == [None] * 3
     alone = MNISTCNN.claims(invented({0.05: [50]}, COSINES))
     assert [c.holds for c in alone[:4]] == [None] * 4
+
+
+def test_claims_that_compare_need_three_seeds() -> None:
+    errors = {0.0: [50] * 2, 0.05: [50] * 2, 0.5: [2200] * 2, "dropout": [10] * 2}
+    claims = MNISTCNN.claims(invented(errors, COSINES))
+    assert [c.holds for c in claims] == [None] * 5 + [True, False, None, True]
+    assert "fewer than 3 seeds" in claims[3].measured
+
+
+def test_claims_wait_for_training() -> None:
+    errors = {0.0: [50] * 8, 0.05: [50] * 8, 0.5: [2200] * 8, "dropout": [39] * 8}
+    short = invented(errors, COSINES)
+    for each in short:
+        each.params["epochs"] = 4
+        each.step["epoch"] = min(4, each.step["epoch"])
+    claims = MNISTCNN.claims(short)
+    # that a layer is not injective stays so
+    assert [c.holds for c in claims] == [None] * 6 + [False, None, None]
+    assert "too short to tell: 4 of 16 epochs" in claims[0].measured
+    idle = MNISTCNN.claims(invented(errors | {0.0: [9000] * 8}, COSINES))
+    assert [c.holds for c in idle[:3]] == [None] * 3
+    assert idle[0].measured == "a network without noise has not learned"
 
 
 @pytest.mark.parametrize(

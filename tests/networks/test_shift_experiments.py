@@ -221,8 +221,8 @@ def test_estimator_built_on_draws(szt: list[ExperimentResult]) -> None:
     # an estimate from 16 inputs is at most log 16, and X' has more to tell
     (missed,) = (m for m in errors_of(szt) if (m.change.family, m.change.layer) == ("bit-flips", 1))
     low = szt[3].result["low"][0]
-    assert missed.mean == pytest.approx(low - np.mean(built["built"], axis=0)[0], rel=1e-12)
-    assert missed.mean > low - math.log(16.0) - 1e-3 > 0.0
+    assert missed.near.value == pytest.approx(low - np.mean(built["built"], axis=0)[0], rel=1e-12)
+    assert missed.near.value > low - math.log(16.0) - 1e-3 > 0.0
 
 
 def test_images_are_turned_and_digits_skewed(mnist: list[ExperimentResult]) -> None:
@@ -296,7 +296,7 @@ def invented(information: float, **bound: float) -> list[ExperimentResult]:
         step = {"what": "shift", "family": family, "intensity": 0.3}
         found.append(ExperimentResult(params, step, result))
     step = {"what": "built", "family": "none", "intensity": 0.0}
-    built = {"built": [[1.9], [2.1]], "risk_bound": [0.5]}
+    built = {"built": [[1.9], [2.0], [2.1]], "risk_bound": [0.5]}
     return [*found, ExperimentResult(params, step, built)]
 
 
@@ -306,17 +306,18 @@ EXACT = [False, False, False, True]
 def test_claims_tell_what_was_measured() -> None:
     fine = ShiftSZT.claims(invented(1.5))
     assert [c.holds for c in fine] == [*EXACT, *[True] * 7]
-    assert "violated by 0 of 2" in fine[6].measured
+    assert "violated by 0 of 2 layers and shifts, surely kept by 2" in fine[6].measured
     # 1.3 nats or more are beyond 1, and beyond 1 + 0.5 by what was built
     far = ShiftSZT.claims(invented(0.3))
-    assert [c.holds for c in far] == [*EXACT, *[False] * 5, True, True]
+    # what was built is off by 1.6 in the mean over three draws, which may be 1.5
+    assert [c.holds for c in far] == [*EXACT, *[False] * 5, True, None]
     assert "violated by 1 of 2" in far[4].measured
     wrong = ShiftSZT.claims(invented(0.0))
     assert wrong[-1].holds is False
     open_ended = ShiftSZT.claims(invented(1.5, tv=4.0, kl=4.0, w1=4.0))
-    assert [c.holds for c in open_ended[6:]] == [None, None, None, False, None]
-    # a change of 1.1 with intervals of 0.1: may be 0.9
-    assert [c.holds for c in ShiftSZT.claims(invented(0.9))[4:9]] == [True] * 5
+    assert [c.holds for c in open_ended[6:]] == [None] * 5
+    # a change of 1.1 with intervals of 0.1: may be 0.9, and is not surely
+    assert [c.holds for c in ShiftSZT.claims(invented(0.9))[4:9]] == [None] * 5
     assert ShiftSZT.claims([]) == []
     assert ShiftSZT.tables([]) == []
     assert ShiftSZT.remark([]) == ""
@@ -329,7 +330,7 @@ def test_tables_count_violations_and_mark_what_is_vacuous() -> None:
     assert rows["TV corrected"] == "1 / 2 / 2"
     assert rows["W_1"] == "0 / 0 / 2"
     assert shifts.rows[0][0] == "reweighting 0.3"
-    assert shifts.rows[0][4] == "1.700 [1.500, 1.900]"
+    assert shifts.rows[0][4] == "1.700 [1.445, 1.955]"  # four intervals that hold together
     assert shifts.rows[0][5:8] == ("1", "1", "4 v")
     # draws of 1.9 and 2.1 are above 0.4 by 1.5 and 1.7
     assert shifts.rows[0][8] == "1.600"

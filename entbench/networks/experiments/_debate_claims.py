@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from entbench._base import Claim, ExperimentResult, ResultTable
+from entbench.networks.experiments._verdict import (
+    GIVEN,
+    ROUNDING,
+    Levels,
+    Span,
+    above,
+    absent,
+    alike,
+    below,
+    has_learned,
+    judged,
+    normal_quantile,
+    span_text,
+    too_short,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_NOISY = "noise inside"
 
 
 class Measured(NamedTuple):
-    """What an estimate is of: the network it looks at, and the quantity."""
+    """What an estimate is of: the network it looks at, the quantity, and whether it is exact."""
 
     network: str
     quantity: str
+    counted: bool = False
 
 
 ESTIMATES = {
-    "bin-0.07": Measured("without noise", "H(Bin(T)), bins of 0.07"),
-    "bins-30": Measured("without noise", "H(Bin(T)), 30 bins in [-1, 1]"),
-    "kt-lower": Measured("without noise", "I(X;T+N), N assumed: lower bound"),
-    "kt-upper": Measured("without noise", "I(X;T+N), N assumed: upper bound"),
+    "bin-0.07": Measured("without noise", "H(Bin(T)), bins of 0.07", True),
+    "bins-30": Measured("without noise", "H(Bin(T)), 30 bins in [-1, 1]", True),
+    "kt-lower": Measured("without noise", "I(X;T+N), N assumed: lower bound", True),
+    "kt-upper": Measured("without noise", "I(X;T+N), N assumed: upper bound", True),
     "ksg": Measured("without noise", "I(X;T+N), N assumed"),
-    "sp-mi": Measured("noise inside", "I(X;T)"),
-    "ksg-noisy": Measured("noise inside", "I(X;T)"),
+    "sp-mi": Measured(_NOISY, "I(X;T)"),
+    "ksg-noisy": Measured(_NOISY, "I(X;T)"),
 }
 # what is compared: the two bounds are the ends of one interval
 INTERVALS = ("bin-0.07", "bins-30", "kt", "ksg", "sp-mi", "ksg-noisy")
 PAIRS = len(INTERVALS) * (len(INTERVALS) - 1) // 2
-SAME = (("kt", "ksg"), ("sp-mi", "ksg-noisy"))
-_ROUNDING = 1e-9  # nats
+_BAND = "kt"
+SAME = ((_BAND, "ksg"), ("sp-mi", "ksg-noisy"))
 _FALL = 0.2  # nats; less counts as no compression, as for the noisy networks
+_SAME = 0.1  # nats; less counts as the same
+_RUNNING = 3  # recorded epochs
+_LOW, _HIGH = range(2)
+_NEEDED = 2000  # epochs: those of the default
+_CLASSES = {True: 2, False: 3}
 
 _DIFFER = ("data", "hidden", "activation", "sigma")
 
@@ -72,7 +103,7 @@ def last_table(results: Sequence[ExperimentResult]) -> list[ResultTable]:
             )
             for estimate, of in ESTIMATES.items()
         ]
-        ends = (f"{low:.3f} to {high:.3f}" for low, high in zip(*_band(last), strict=True))
+        ends = (span_text(ends, ".3f") for ends in zip(last["low"], last["high"], strict=True))
         rows.append(("sp-mi's 95 % interval", *ends))
         rows.append(("exact: I(X;T), without noise", *(f"{each:.3f}" for each in last["exact"])))
         apart = (str(len(pairs)) for pairs in last["apart"])
@@ -106,78 +137,147 @@ def _constant(name: str, curves: Sequence[Curve]) -> Claim:
         for each in curve
         for layer, value in enumerate(each.result["exact"], 1)
     )
-    measured = f"all layers: {least:.4f} nats"
-    if least < limit - _ROUNDING:
-        measured = f"of {limit:.4f} nats, the least: {least:.4f} (layer {layer}, epoch {epoch})"
-    return Claim(claim, "plane paper, section 2.3", measured, least >= limit - _ROUNDING)
+    short_of = limit - least
+    measured = f"all layers: {limit:.4f} nats"
+    if short_of > ROUNDING:
+        measured = (
+            f"of {limit:.4f} nats up to {short_of:.2g} lack (layer {layer}, epoch {epoch}): "
+            "some rows of it are equal"
+        )
+    return judged(
+        *(claim, "plane paper, section 2.3", measured, short_of <= ROUNDING),
+        short=_short(curves),
+        lasting=False,
+    )
 
 
 def _compresses(name: str, curves: Sequence[Curve]) -> Claim:
     """Return whether the last hidden layer ends below its largest value, by each estimate.
 
-    By what its errors allow at the least: 2 errors to each side, or the 95 % interval. The claim is
-    that it does where units saturate, and that it does not where none does.
+    Where units saturate the claim is that it does, by all of them; where none does, that it does
+    not, by any.
     """
     saturates = "tanh" in curves[0][0].params["activation"]
-    falls = {estimate: [_fall(curve, estimate) for curve in curves] for estimate in ESTIMATES}
-    seen = {estimate: sum(fall >= _FALL for fall in each) for estimate, each in falls.items()}
-    most = [estimate for estimate, count in seen.items() if 2 * count > len(curves)]
-    spans = ", ".join(
-        f"{estimate} {min(each):.2f}" + (f" to {max(each):.2f}" if len(each) > 1 else "")
-        for estimate, each in falls.items()
-    )
-    found = f"in most of {len(curves)} seeds" if len(curves) > 1 else "here"
-    measured = f"falls at the least by: {spans}; 0.2 or more {found}: {', '.join(most) or 'none'}"
-    holds = {len(curves) * len(seen): saturates, 0: not saturates}.get(sum(seen.values()))
+    test = above if saturates else below
+    falls = {
+        estimate: [_last_layer(curve, estimate).fall() for curve in curves if _learned(curve, of)]
+        for estimate, of in ESTIMATES.items()
+    }
     if saturates:
         claim, where = "the last hidden layer compresses in training", "Shwartz-Ziv & Tishby"
     else:
         claim, where = "the last hidden layer does not compress", "Saxe et al."
-    return Claim(f"{claim}, {name}", where, measured, holds)
+    claim += f", {name}"
+    if not all(falls.values()):
+        return absent(claim, where, "no network with noise, or none without, has learned")
+    said = ", ".join(
+        f"{estimate} {span_text((min(low for low, _ in spans), max(high for _, high in spans)))}"
+        for estimate, spans in falls.items()
+    )
+    count = min(map(len, falls.values()))
+    seeds = f" in {count} of {len(curves)} seeds, which have learned" if len(curves) > 1 else ""
+    measured = f"falls{seeds} by: {said}; {_FALL:g} or more count"
+    holds = alike(test(span, _FALL) for spans in falls.values() for span in spans)
+    return judged(claim, where, measured, holds, short=_short(curves), lasting=saturates)
 
 
 def _one_thing(name: str, curves: Sequence[Curve]) -> Claim:
+    """Return whether two estimates differ by more than is of account, beyond all errors together.
+
+    Of so many intervals some are wrong: those here hold together in 95 %, if errors are normal. As
+    they may not be, a gap counts that three recorded epochs running show.
+    """
     claim = f"what is called I(X;T) depends on who estimates it, {name}"
-    spots = _spots(curves)
-    some = sum(bool(pairs) for pairs in spots)
+    pairs = [(one, other) for at, one in enumerate(INTERVALS) for other in INTERVALS[:at]]
+    gaps = np.stack([_gaps(curves, one, other) for one, other in pairs])
+    lasting = gaps[..., _LOW] >= _SAME  # by pair, curve, epoch and layer
+    apart = lasting.sum(axis=0)
+    widest = _widest(gaps)
     measured = (
-        f"beyond their errors at {some} of {len(spots)} layers and epochs, up to "
-        f"{max(map(len, spots))} of {PAIRS} pairs"
+        f"up to {span_text(widest)} nats apart; {_SAME:g} or more, beyond their errors and at "
+        f"{_RUNNING} recorded epochs running, at {int((apart > 0).sum())} of {apart.size} layers "
+        f"and epochs, up to {apart.max(initial=0)} of {PAIRS} pairs"
     )
-    return Claim(claim, "the debate itself", measured, some > 0)
+    holds = above(widest, _SAME)
+    return judged(claim, "the debate itself", measured, holds, short=_short(curves), lasting=True)
 
 
 def _same(name: str, curves: Sequence[Curve], first: str, second: str) -> Claim:
-    """Return whether two estimates of one quantity meet; where not, one is wrong, or its error."""
+    """Return whether two estimates of one quantity are equal, but for 0.1 nats.
+
+    Where they are not, one is wrong, or its error.
+    """
     claim = f"{second} agrees with {first}, of one quantity, {name}"
-    spots = _spots(curves)
-    meet = sum([first, second] not in pairs for pairs in spots)
-    measured = f"within their errors at {meet} of {len(spots)} layers and epochs"
-    holds = {len(spots): True, 0: False}.get(meet)
-    return Claim(claim, "ours", measured, holds)
+    widest = _widest(_gaps(curves, first, second))
+    measured = f"up to {span_text(widest)} nats apart; less than {_SAME:g} at all epochs is asked"
+    return Claim(claim, "ours", measured, below(widest, _SAME))
 
 
-def _spots(curves: Sequence[Curve]) -> list[list[list[str]]]:
-    return [pairs for curve in curves for each in curve for pairs in each.result["apart"]]
+def _widest(gaps: Floats) -> Span:
+    """Return the largest gap: at the least the one that lasts, at the most the one anywhere."""
+    return float(gaps[..., _LOW].max(initial=0.0)), float(gaps[..., _HIGH].max())
 
 
-def _fall(curve: Curve, estimate: str) -> float:
-    """Return by how much the last layer ends below its largest value, at the least, in nats."""
-    ends: list[tuple[float, float]] = []
-    for each in curve:
-        low, high = _band(each.result) if estimate == "sp-mi" else _ends(each.result, estimate)
-        ends.append((low[-1], high[-1]))
-    return max(0.0, max(low for low, _ in ends) - ends[-1][1])
+def _gaps(curves: Sequence[Curve], one: str, other: str) -> Floats:
+    """Return how far two estimates are apart: least and most, by curve, epoch and layer.
+
+    The least is that of three epochs running, at the last of them; none where there are fewer. If
+    the first is a band of two bounds, the most is how far the second may be outside. An estimate
+    without an error may be anywhere.
+    """
+    first, second = (_intervals(curves, name) for name in (one, other))
+    (low, high), (least, most) = (np.moveaxis(each, -1, 0) for each in (first, second))
+    near = np.maximum(0.0, np.maximum(low - most, least - high))
+    far = np.maximum(high - least, most - low)
+    if one == _BAND:
+        far = np.maximum(0.0, np.maximum(low - least, most - high))
+    lasting = np.zeros_like(near)
+    if near.shape[1] >= _RUNNING:
+        running = np.lib.stride_tricks.sliding_window_view(near, _RUNNING, axis=1)
+        lasting[:, _RUNNING - 1 :] = running.min(axis=-1)
+    return np.stack([lasting, far], axis=-1)
 
 
-def _band(result: Mapping[str, Any]) -> tuple[list[float], list[float]]:
-    return result["low"], result["high"]
+def _intervals(curves: Sequence[Curve], name: str) -> Floats:
+    """Return between which numbers an estimate is, for all together, by curve, epoch and layer."""
+
+    def table(key: str) -> Floats:
+        found = [[each.result[key] for each in curve] for curve in curves]
+        return np.array(found, dtype=np.float64)  # None becomes nan
+
+    if name == _BAND:
+        return np.stack([table("kt-lower"), table("kt-upper")], axis=-1)
+    values = table(name)
+    if name == "sp-mi":
+        ends = [values - table("low"), table("high") - values]
+        errors = [each / GIVEN for each in ends]
+    else:
+        errors = [np.nan_to_num(table(f"{name} error"), nan=math.inf)] * 2
+    quantile = normal_quantile(values.size * len(INTERVALS))
+    return np.stack([values - quantile * errors[_LOW], values + quantile * errors[_HIGH]], axis=-1)
 
 
-def _ends(result: Mapping[str, Any], estimate: str) -> tuple[list[float], list[float]]:
-    slack = [2.0 * (error or 0.0) for error in result[f"{estimate} error"]]
-    pairs = list(zip(result[estimate], slack, strict=True))
-    return [value - each for value, each in pairs], [value + each for value, each in pairs]
+def _last_layer(curve: Curve, estimate: str) -> Levels:
+    """Return an estimate of the last hidden layer by epoch, with its errors."""
+    results = [each.result for each in curve]
+    values = [each[estimate][-1] for each in results]
+    if estimate == "sp-mi":
+        ends = ([each[end][-1] for each in results] for end in ("low", "high"))
+        return Levels.within(values, *ends)
+    errors = [each[f"{estimate} error"][-1] for each in results]
+    if ESTIMATES[estimate].counted:
+        return Levels.counted(values)
+    known = np.array([math.inf if error is None else error for error in errors])
+    return Levels(np.array(values), known, known)
+
+
+def _learned(curve: Curve, of: Measured) -> bool:
+    accuracy = curve[-1].result["noisy_accuracy" if of.network == _NOISY else "accuracy"]
+    return has_learned(accuracy, 1.0 / _CLASSES[curve[0].params["data"] == "szt"])
+
+
+def _short(curves: Sequence[Curve]) -> str:
+    return too_short(min(curve[-1].step["epoch"] for curve in curves), _NEEDED)
 
 
 def _named(key: str, value: Any) -> str:

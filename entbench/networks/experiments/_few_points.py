@@ -1,21 +1,20 @@
-"""What experiments share whose input has a few values: epochs asked, exact information."""
+"""What experiments share whose input has a few values: exact information, rises and falls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from entbench._base import Experiment
+from entbench._base import Claim, Experiment
 from entbench.networks._neuron_recipe import TrainedNeurons
 from entbench.networks._torch import require_torch
+from entbench.networks.experiments._verdict import Levels, above, judged, span_text, too_short
 
-if TYPE_CHECKING:
-    pass
-
+HUMP = 0.05  # nats; less counts as no rise and no fall
 _TOLERANCE = 1e-9
 _POINTS = 10**7
 
@@ -56,6 +55,24 @@ def information(centres: NDArray[np.float64], sigma: float) -> float:
     return max(0.0, found.value - gaussian_entropy(1, sigma))
 
 
-def rises_and_falls(curve: Sequence[float], by: float) -> bool:
-    """Tell whether a curve ends at least `by` below its largest value."""
-    return max(curve) - curve[-1] >= by
+def rises_and_falls(
+    claim: str, where: str, curve: Levels, last: Mapping[str, Any], needed: float
+) -> Claim:
+    """Return the claim that a curve rises and falls afterwards, by a twentieth of a nat or more.
+
+    `last` are the parameters of the run, `needed` epochs times rate that the fall may take.
+    """
+    hump = curve.hump()
+    measured = (
+        f"from {curve.values[0]:.3f} up to {curve.values.max():.3f} nats, "
+        f"{curve.values[-1]:.3f} at the end: rises and falls by {span_text(hump, '.3f')}; "
+        f"{HUMP:g} or more count"
+    )
+    return judged(
+        claim, where, measured, above(hump, HUMP), short=shortness(last, needed), lasting=True
+    )
+
+
+def shortness(params: Mapping[str, Any], needed: float) -> str:
+    """Return how far gradient descent came, in epochs times rate, where that is not far enough."""
+    return too_short(params["epochs"] * params["learning_rate"], needed, "epochs x rate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -14,18 +15,38 @@ from entbench.networks._clusters import binned_entropy, pair_distances
 from entbench.networks._torch import require_torch
 from entbench.networks._zoo import EPOCHS, LAYERS, Trained, check_epoch, schedule
 from entbench.networks.data import split
+from entbench.networks.experiments._verdict import (
+    Effect,
+    Levels,
+    Span,
+    above,
+    absent,
+    alike,
+    below,
+    every,
+    has_learned,
+    judged,
+    span_text,
+    too_short,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from entbench.networks._network import NoisyNetwork
 
+    Floats = NDArray[np.float64]
+
 _BIN = 10.0  # in sigma
 _FINE_BIN = 0.001
 _POINTS = 500
 _DISTANCE_ROWS = 1000
 _ROWS, _NOISE = range(2)
-_FALL = 0.2  # nats; less counts as no compression
+FALL = 0.2  # nats; less counts as no compression
+_GUESSING = 0.5
+_HIGHLY = 0.5  # of the correlation of changes
+_LEAST_CHANGES = 10
+_ALMOST_1 = 1.0 - 1e-12
 
 
 @dataclass(frozen=True)
@@ -172,24 +193,27 @@ def curves_of(results: Sequence[ExperimentResult]) -> dict[Key, list[ExperimentR
 
 
 class Fall(NamedTuple):
-    """How far I(X;T_5) ends below its largest value: limits, in nats, and the last epoch."""
+    """How far I(X;T_5) ends below its largest value in one network.
 
-    least: float
-    most: float
+    Between what its intervals allow, in nats; the last epoch; and whether the network had learned
+    by then: its labels are two, about as frequent.
+    """
+
+    span: Span
     epoch: int
+    learned: bool
 
 
 def falls_of(curves: Mapping[Key, Sequence[ExperimentResult]]) -> dict[Key, Fall]:
-    """Return the fall of each curve, between what its 95 % intervals allow."""
-    found = {}
-    for key, curve in curves.items():
-        # an interval may reach below 0, where information is never
-        low = [max(0.0, each.result["low"][-1]) for each in curve]
-        high = [each.result["high"][-1] for each in curve]
-        most = max(end - low[-1] for end in high)
-        least = max(start - high[-1] for start in low)
-        found[key] = Fall(max(0.0, least), max(0.0, most), int(curve[-1].step["epoch"]))
-    return found
+    """Return the fall of each curve, by intervals that hold at all epochs together."""
+    return {
+        key: Fall(
+            _last_layer(curve).fall(),
+            int(curve[-1].step["epoch"]),
+            has_learned(curve[-1].result["train_accuracy"], _GUESSING),
+        )
+        for key, curve in curves.items()
+    }
 
 
 def fall_claim(
@@ -199,36 +223,88 @@ def fall_claim(
     activation: str,
     expected: bool = True,
 ) -> Claim:
-    """Return a claim on how far I(X;T_5) falls; 0.2 nats or more count as compression."""
-    found = [(key, fall) for key, fall in falls.items() if key[0] == activation]
+    """Return a claim on how far I(X;T_5) falls; 0.2 nats or more count as compression.
+
+    Of all settings with that activation: where some compress and some do not it is not told.
+    """
+    found = {key: fall for key, fall in falls.items() if key[0] == activation}
     if not found:
-        return Claim(claim, where, "not in this run", None)
-    (_, _, sigma), fall = found[0]
-    measured = (
-        f"sigma = {sigma:g}: I(X;T_5) falls by {fall.least:.2f} to {fall.most:.2f} nats "
-        f"up to epoch {fall.epoch}"
+        return absent(claim, where)
+    test = above if expected else below
+    learned = [fall for fall in found.values() if fall.learned]
+    measured = "; ".join(
+        f"sigma = {sigma:g}: I(X;T_5) falls by {span_text(fall.span)} nats up to epoch {fall.epoch}"
+        + ("" if fall.learned else ", not learned")
+        for (_, _, sigma), fall in found.items()
     )
-    if fall.least < _FALL <= fall.most:
-        return Claim(claim, where, f"{measured}: the intervals do not tell", None)
-    return Claim(claim, where, measured, (fall.least >= _FALL) == expected)
+    return judged(
+        claim,
+        where,
+        f"{measured}; {FALL:g} or more count",
+        alike(test(fall.span, FALL) for fall in learned) if learned else None,
+        short=too_short(min(fall.epoch for fall in found.values()), EPOCHS),
+        lasting=expected,
+    )
 
 
 def correlation_claim(curves: Mapping[Key, Sequence[ExperimentResult]]) -> Claim:
-    """Return the claim that H(Bin(T)) follows I(X;T) over the epochs, where it moves at all."""
+    """Return the claim that H(Bin(T)) follows I(X;T) over the epochs, where it moves at all.
+
+    Two curves that go one way each are correlated whatever they are of: the changes from each
+    recorded epoch to the next are compared, which are not where the two move independently.
+    """
     claim, where = "H(Bin(T)) and I(X;T) are highly correlated over epochs", "Fig. 5, summary (iii)"
-    found = []
-    for curve in curves.values():
-        table = {
-            name: np.array([each.result[name] for each in curve])
-            for name in ("information", "binned", "low", "high")
-        }
-        widths = np.median(table["high"] - table["low"], axis=0)
-        moves = np.ptp(table["information"], axis=0)
-        for layer in np.flatnonzero((moves > 2.0 * widths) & (moves >= _FALL)):
-            pair = table["information"][:, layer], table["binned"][:, layer]
-            if len(curve) > 2 and pair[1].std() > 0.0:
-                found.append(float(np.corrcoef(*pair)[0, 1]))
+    found = [pair for curve in curves.values() for pair in _moves(curve)]
     if not found:
-        return Claim(claim, where, "no layer moves beyond its intervals", None)
-    measured = f"correlation {min(found):.2f} to {max(found):.2f}, {len(found)} curves that move"
-    return Claim(claim, where, measured, bool(np.median(found) >= 0.9))
+        return absent(claim, where, "no layer moves beyond its intervals")
+    spans = [correlation(*pair, parts=len(found)) for pair in found]
+    low, high = (end(each) for end, each in zip((min, max), zip(*spans, strict=True), strict=True))
+    measured = (
+        f"changes from epoch to epoch: correlation {span_text((low, high))}, "
+        f"{len(found)} curves that move; {_HIGHLY:g} or more count"
+    )
+    if len(found[0][0]) <= _LEAST_CHANGES:
+        measured += f"; fewer than {_LEAST_CHANGES} changes do not tell"
+    return judged(claim, where, measured, every(above(span, _HIGHLY) for span in spans))
+
+
+def correlation(first: Floats, second: Floats, parts: int = 1) -> Span:
+    """Return an interval for the correlation of two curves' changes, by Fisher's z.
+
+    Its error is that of normal changes or the jackknife's, whichever is larger: of most curves a
+    few changes are most of the way. Ten changes are needed.
+    """
+    one, other = np.diff(first), np.diff(second)
+    n = len(one)
+    if n < _LEAST_CHANGES or not one.std() or not other.std():
+        return -1.0, 1.0
+    without = np.array([_fisher(np.delete(one, i), np.delete(other, i)) for i in range(n)])
+    jackknife = math.sqrt((n - 1) * float(without.var()))
+    normal = 1.0 / math.sqrt(n - 3)
+    low, high = Effect(_fisher(one, other), normal, normal, jackknife, n - 1).interval(parts)
+    return math.tanh(low), math.tanh(high)
+
+
+def _fisher(one: Floats, other: Floats) -> float:
+    if not one.std() or not other.std():
+        return 0.0
+    return math.atanh(float(np.clip(np.corrcoef(one, other)[0, 1], -_ALMOST_1, _ALMOST_1)))
+
+
+def _moves(curve: Sequence[ExperimentResult]) -> list[tuple[Floats, Floats]]:
+    """Return I(X;T) and H(Bin(T)) by epoch, of the layers that move by more than their errors."""
+    table = {
+        name: np.array([each.result[name] for each in curve])
+        for name in ("information", "binned", "low", "high")
+    }
+    widths = np.median(table["high"] - table["low"], axis=0)
+    moves = np.ptp(table["information"], axis=0)
+    layers = np.flatnonzero((moves > 2.0 * widths) & (moves >= FALL))
+    return [(table["information"][:, layer], table["binned"][:, layer]) for layer in layers]
+
+
+def _last_layer(curve: Sequence[ExperimentResult]) -> Levels:
+    values, low, high = (
+        [each.result[name][-1] for each in curve] for name in ("information", "low", "high")
+    )
+    return Levels.within(values, low, high)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from entbench._base import Claim, ExperimentResult, ResultTable
 from entbench.networks._plane import Stops, stops_of
+from entbench.networks.experiments._verdict import (
+    Effect,
+    Levels,
+    Verdict,
+    above,
+    absent,
+    alike,
+    below,
+    every,
+    has_learned,
+    judged,
+    kept,
+    some,
+    too_short,
+    within,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +40,13 @@ _EPOCHS = 8000
 _TOLD = ("data", "epochs", "records", "learning_rate", "patience")  # in names, where they differ
 _BOTTLENECK = "3-2-12-2"
 _FINEST, _SMALL, _MIDDLE, _LARGE = -1, 0, 1, 3  # places in lists by width
-_FALL = 0.2  # nats; less counts as no compression
+FALL = 0.2  # nats; less counts as no compression
 _NEAR = 0.01  # nats; less counts as the limit
 _SAME = 0.1  # nats; less counts as the same end
+_MORE = 0.1  # of the bins in use
+_GOOD, _GROWN = 0.05, 0.05  # of accuracy, and of the least loss
+_CHANCE = 0.05  # that all networks show by chance what a claim says
+_PRINTED = 1e-6  # bits
 _MOST_NAMED = 4
 _OTHER_SPLIT = 0.003  # bits: the range of I(X;Y) over random splits of the SZT data
 
@@ -50,6 +70,36 @@ class Run(NamedTuple):
     def single(self, name: str) -> NDArray[np.float64]:
         """Return a number by epoch."""
         return np.array([each[name] for each in self.results])
+
+    def levels(self, layer: int, less: int | None = None) -> Levels:
+        """Return I(X;Bin(T)) of a layer by epoch, in bins of 0.07; less that of another."""
+        curve = self.curve("input")
+        return Levels.counted(curve[:, layer] - (0.0 if less is None else curve[:, less]))
+
+    def filled(self, layer: int) -> Levels:
+        """Return how many bins of a layer are in use, by epoch."""
+        return Levels.counted(self.single("filled")[:, layer])
+
+    @property
+    def hidden(self) -> int:
+        """How many hidden layers there are."""
+        return int(self.curve("input").shape[1]) - 1
+
+    @property
+    def short(self) -> str:
+        """How far the run came, where that is less far than the paper's."""
+        return too_short(self.epochs[-1], _EPOCHS)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the network is better than a guess among classes about as frequent."""
+        accuracy = self.results[-1]["validation_accuracy"]
+        return has_learned(accuracy, math.exp(-self.results[-1]["label_limit"]))
+
+    @property
+    def validated(self) -> float:
+        """How many rows there are for validation: a fifth of all."""
+        return math.exp(self.results[0]["input_limit"]) / 4.0
 
     @property
     def looked_into(self) -> dict[str, Any] | None:
@@ -97,7 +147,7 @@ def claims_of(results: Sequence[ExperimentResult]) -> list[Claim]:
         return []
     narrow = [run for run in runs if run.params["hidden"] == _BOTTLENECK]
     deep = [run for run in runs if run.params["hidden"] != _BOTTLENECK]
-    claims = [_table_claim(runs[0]), _limit_claim(runs)]
+    claims = [*_table_claims(runs[0]), _limit_claim(runs)]
     if deep:
         alike = [run for run in deep if "-" not in run.params["activation"]]
         claims += _size_claims(_with(deep, "tanh")) + _path_claims(deep) + _mixed_claims(deep)
@@ -108,9 +158,11 @@ def claims_of(results: Sequence[ExperimentResult]) -> list[Claim]:
 def _bottleneck_claim(runs: Sequence[Run]) -> Claim:
     return _seeds(
         "behind a bottleneck a layer shows more of X than the bottleneck",
-        *("2.4, Fig. 6", "I(X;Bin(T_3)) above I(X;Bin(T_2)) at the end, bins of 0.07"),
-        *(runs, lambda run: bool(run.curve("input")[-1, 2] > run.curve("input")[-1, 1])),
-        at_end=False,
+        "2.4, Fig. 6",
+        f"I(X;Bin(T_3)) above I(X;Bin(T_2)) by {_SAME:g} nats at the end, bins of 0.07",
+        runs,
+        lambda run: above(run.levels(2, 1).end(), _SAME),
+        lasting=True,
     )
 
 
@@ -141,48 +193,62 @@ def _seeds(
     where: str,
     what: str,
     runs: Sequence[Run],
-    test: Callable[[Run], bool],
+    test: Callable[[Run], Verdict],
     *,
-    at_end: bool = True,
+    lasting: Verdict = None,
+    by_chance: float = 0.0,
 ) -> Claim:
     """Return a claim with how many networks show it: it holds if all do, not if none does.
 
-    One that is on how training ends is not told of by a run that is shorter than the paper's.
+    Those that have not learned do not count. Where a network shows it with some probability
+    `by_chance`, they have to be so many that not all are likely to.
     """
     if not runs:
-        return Claim(claim, where, "not in this run", None)
-    shown = sum(test(run) for run in runs)
+        return absent(claim, where)
+    learned = [run for run in runs if run.learned]
+    verdicts = [kept(test(run), run.short, lasting) for run in learned]
     kind = "seeds" if len({run.name for run in runs}) == 1 else "networks"
-    return _judged(
-        claim, where, f"{what}: {shown} of {len(runs)} {kind}", runs, at_end, (shown, len(runs))
-    )
+    shown, open_ones = verdicts.count(True), verdicts.count(None)
+    measured = f"{what}: {shown} of {len(runs)} {kind}"
+    measured += f", {open_ones} not told" if open_ones else ""
+    measured += f", {len(runs) - len(learned)} not learned" if len(learned) < len(runs) else ""
+    holds = alike(verdicts) if verdicts else None
+    if holds is True and by_chance ** len(learned) > _CHANCE:
+        return Claim(claim, where, f"{measured}; so few may show it by chance", None)
+    # each network has been asked whether it was long enough
+    return judged(claim, where, measured, holds, short=_shortest(runs), lasting=holds)
 
 
-def _judged(
-    claim: str,
-    where: str,
-    measured: str,
-    runs: Sequence[Run],
-    at_end: bool,
-    shown: tuple[int, int],
-) -> Claim:
-    """Return a claim that holds if all show it, does not if none does, and else is open."""
-    if at_end and min(run.epochs[-1] for run in runs) < _EPOCHS:
-        return Claim(claim, where, f"{measured}; of {_EPOCHS} epochs not all are there", None)
-    return Claim(claim, where, measured, {shown[1]: True, 0: False}.get(shown[0]))
+def _shortest(runs: Sequence[Run]) -> str:
+    return min(runs, key=lambda run: run.epochs[-1]).short
 
 
-def _table_claim(run: Run) -> Claim:
-    data = run.params["data"]
-    claim = "H(X), to which layers drift, is log2 of the training rows"
+def _table_claims(run: Run) -> list[Claim]:
+    """Return whether Table 1 has the limits of these data."""
+    data, rows = run.params["data"], round(math.exp(run.results[0]["input_limit"]))
     found = [run.results[0][name] / BIT for name in ("input_limit", "label_limit")]
-    measured = f"H(X) = {found[0]:.5f}, I(X;Y) = {found[1]:.5f} bits"
+    claims = (
+        "H(X) of Table 1, to which layers drift, is log2 of the training rows",
+        "I(X;Y) of Table 1 is that of the data, but for the split",
+    )
     if data not in PAPER:
-        return Claim(claim, "Table 1", f"{measured}; other data: {data}", None)
+        return [absent(claim, "Table 1", f"other data: {data}") for claim in claims]
     paper = PAPER[data]
-    measured += f"; printed {paper[0]:.5f}, {paper[1]:.5f} of its own split"
-    near = abs(found[0] - paper[0]) < 1e-6 and abs(found[1] - paper[1]) < _OTHER_SPLIT
-    return Claim(claim, "Table 1", measured, near)
+    return [
+        Claim(
+            claims[0],
+            "Table 1",
+            f"printed {paper[0]:.6f} bits; log2 {rows} = {found[0]:.6f}",
+            abs(found[0] - paper[0]) < _PRINTED,
+        ),
+        Claim(
+            claims[1],
+            "Table 1",
+            f"printed {paper[1]:.6f} bits, here {found[1]:.6f}; {_OTHER_SPLIT:g} less or more "
+            "count as the split's",
+            abs(found[1] - paper[1]) < _OTHER_SPLIT,
+        ),
+    ]
 
 
 def _limit_claim(runs: Sequence[Run]) -> Claim:
@@ -221,32 +287,39 @@ def _size_claims(runs: Sequence[Run]) -> list[Claim]:
         _seeds(
             "tanh: smaller bins take the hidden layers to the right",
             *("2.2.1, Fig. 1", f"{_SAME:g} nats further, 0.3 to 0.01, if not at H(X) in both"),
-            *(runs, _goes_right),
-            at_end=False,
+            *(runs, lambda run: every(_goes_right(run))),
+            lasting=True,
         ),
         _seeds(
             "tanh: the output layer's end does not depend on the bins",
             *("2.2.1, Fig. 1", f"within {_SAME:g} nats, 0.01 against 0.3"),
-            *(runs, lambda run: bool(abs(_spread(run)[-1]) < _SAME)),
+            *(runs, lambda run: within(_spread(run, -1).end(), _SAME)),
         ),
     ]
 
 
-def _spread(run: Run) -> NDArray[np.float64]:
-    """Return how much further layers end in bins of 0.01 than in bins of 0.3."""
-    small, large = (run.curve("input", place)[-1] for place in (_SMALL, _LARGE))
-    return np.asarray(small - large)
+def _spread(run: Run, layer: int) -> Levels:
+    """Return how much further a layer is in bins of 0.01 than in bins of 0.3."""
+    small, large = (run.curve("input", place)[:, layer] for place in (_SMALL, _LARGE))
+    return Levels.counted(small - large)
 
 
-def _goes_right(run: Run) -> bool:
-    there = run.results[-1]["input_limit"] - run.curve("input", _LARGE)[-1, :-1] < _SAME
-    return bool((there | (_spread(run)[:-1] >= _SAME)).all())
+def _goes_right(run: Run) -> Iterator[Verdict]:
+    limit = run.results[-1]["input_limit"]
+    for layer in range(run.hidden):
+        there = limit - run.curve("input", _LARGE)[-1, layer] < _SAME
+        yield there or above(_spread(run, layer).end(run.hidden), _SAME)
 
 
-def _fall(run: Run) -> NDArray[np.float64]:
-    """Return by how much each layer's I(X;Bin(T)) ends below its largest value."""
-    curve = run.curve("input")
-    return np.asarray(curve.max(axis=0) - curve[-1])
+def _falls(run: Run, layer: int, parts: int = 1) -> Verdict:
+    """Tell whether a layer's I(X;Bin(T)) ends 0.2 nats or more below its largest value."""
+    return above(run.levels(layer).fall(parts), FALL)
+
+
+def _steady(run: Run, layers: Sequence[int]) -> Verdict:
+    """Tell whether none of some layers falls: what has fallen has, what has not may yet."""
+    falls = [below(run.levels(layer).fall(len(layers)), FALL) for layer in layers]
+    return every(kept(each, run.short, False) for each in falls)
 
 
 def _path_claims(runs: Sequence[Run]) -> list[Claim]:
@@ -254,22 +327,26 @@ def _path_claims(runs: Sequence[Run]) -> list[Claim]:
     return [
         _seeds(
             "tanh: the last hidden layer compresses",
-            *("2.3, Fig. 4a", f"I(X;Bin(T_L)) falls by {_FALL:g} nats"),
-            *(tanh, lambda run: bool(_fall(run)[-2] >= _FALL)),
+            *("2.3, Fig. 4a", f"I(X;Bin(T_L)) falls by {FALL:g} nats"),
+            *(tanh, lambda run: _falls(run, -2)),
+            lasting=True,
         ),
         _empty_claim(tanh),
         _seeds(
             "ReLU: hidden layers gain information, none compresses",
-            *(
-                "2.3, Fig. 4b",
-                f"each ends above epoch 0, less than {_FALL:g} nats below its height",
-            ),
-            *(relu, _rises),
+            "2.3, Fig. 4b",
+            f"each ends {_SAME:g} nats above epoch 0 or that near H(X), less than {FALL:g} nats "
+            "below its height",
+            relu,
+            _rises,
+            lasting=False,
         ),
         _seeds(
             "ReLU: empty bins become fewer",
-            *("2.3, Fig. 5", "more bins in use at the end than at first, in each hidden layer"),
-            *(relu, _fills),
+            "2.3, Fig. 5",
+            f"{100 * _MORE:.0f} % more bins in use at the end than at first, in each hidden layer",
+            relu,
+            lambda run: every(_fills(run)),
         ),
         _seeds(
             "the output goes to 1 bit, one bin for each class",
@@ -281,49 +358,72 @@ def _path_claims(runs: Sequence[Run]) -> list[Claim]:
 
 def _empty_claim(runs: Sequence[Run]) -> Claim:
     claim, where = "tanh: layers that compress empty their bins", "2.3, Fig. 5"
-    fewer: list[bool] = []
+    fewer: list[Verdict] = []
     for run in runs:
-        filled, height = run.single("filled"), run.curve("input").argmax(axis=0)
-        falling = np.flatnonzero(_fall(run) >= _FALL)
-        fewer += [bool(filled[-1, i] < filled[height[i], i]) for i in falling]
+        if run.learned:
+            height = run.curve("input").argmax(axis=0)
+            falling = [layer for layer in range(run.hidden + 1) if _falls(run, layer)]
+            fewer += [_empties(run, layer, height[layer]) for layer in falling]
     if not fewer:
-        return Claim(claim, where, "no tanh layer that compresses in this run", None)
-    measured = f"fewer in use than at its height: {sum(fewer)} of {len(fewer)} layers that fall"
-    return _judged(claim, where, measured, runs, True, (sum(fewer), len(fewer)))
+        return absent(claim, where, "no tanh layer that compresses in this run")
+    measured = (
+        f"{100 * _MORE:.0f} % fewer in use than at its height: {fewer.count(True)} of {len(fewer)} "
+        "layers that fall"
+    )
+    return judged(claim, where, measured, alike(fewer), short=_shortest(runs), lasting=True)
 
 
-def _rises(run: Run) -> bool:
-    curve = run.curve("input")[:, :-1]
-    return bool((curve[-1] > curve[0]).all() and (_fall(run)[:-1] < _FALL).all())
+def _empties(run: Run, layer: int, height: int) -> Verdict:
+    filled = run.filled(layer)
+    low, high = filled.end()
+    return below((low / filled.values[height], high / filled.values[height]), 1.0 - _MORE)
 
 
-def _fills(run: Run) -> bool:
-    filled = run.single("filled")[:, :-1]
-    return bool((filled[-1] > filled[0]).all())
+def _rises(run: Run) -> Verdict:
+    gains = [above(run.levels(layer).gain(run.hidden), _SAME) for layer in range(run.hidden)]
+    limit, ends = run.results[-1]["input_limit"], run.curve("input")[-1]
+    gained = [gain or bool(limit - end < _SAME) for gain, end in zip(gains, ends, strict=False)]
+    rose = every(kept(each, run.short, True) for each in gained)
+    # all of it has to last: of a short run only that a layer has fallen
+    return every([rose, _steady(run, range(run.hidden))])
 
 
-def _decides(run: Run) -> bool:
-    return bool(abs(run.curve("input")[-1, -1] - run.results[-1]["label_limit"]) < _SAME)
+def _fills(run: Run) -> Iterator[Verdict]:
+    for layer in range(run.hidden):
+        filled = run.filled(layer)
+        low, high = filled.end(run.hidden)
+        yield above((low / filled.values[0], high / filled.values[0]), 1.0 + _MORE)
+
+
+def _decides(run: Run) -> Verdict:
+    limit = run.results[-1]["label_limit"]
+    low, high = run.levels(-1).end()
+    return within((low - limit, high - limit), _SAME)
 
 
 def _mixed_claims(runs: Sequence[Run]) -> list[Claim]:
     return [
         _seeds(
             "tanh after ReLU does not compress",
-            *("2.2.2, Fig. 2a", f"layers 3 to 5 fall by less than {_FALL:g} nats"),
+            *("2.2.2, Fig. 2a", f"layers 3 to 5 fall by less than {FALL:g} nats"),
             _with(runs, "relu-relu-tanh-tanh-tanh"),
-            lambda run: bool((_fall(run)[2:5] < _FALL).all()),
+            lambda run: _steady(run, range(2, 5)),
+            lasting=False,
         ),
         _seeds(
             "ReLU after tanh compresses, though the tanh layers do not",
-            *(
-                "2.2.2, Fig. 2b",
-                f"of layers 1 to 5 only from the 3rd on, by {_FALL:g} nats or more",
-            ),
+            "2.2.2, Fig. 2b",
+            f"of layers 1 to 5 only from the 3rd on, by {FALL:g} nats or more",
             _with(runs, "tanh-tanh-relu-relu-relu"),
-            lambda run: bool((_fall(run)[:2] < _FALL).all() and (_fall(run)[2:5] >= _FALL).any()),
+            _compresses_late,
+            lasting=False,
         ),
     ]
+
+
+def _compresses_late(run: Run) -> Verdict:
+    later = some(_falls(run, layer, 3) for layer in (2, 3, 4))
+    return every([_steady(run, range(2)), kept(later, run.short, True)])
 
 
 def _stop_claims(runs: Sequence[Run]) -> list[Claim]:
@@ -332,33 +432,43 @@ def _stop_claims(runs: Sequence[Run]) -> list[Claim]:
             "early stopping comes where the output begins to compress",
             *("2.4.1, Fig. 7a", "within a factor 2 of the epoch of its largest I(X;Bin(T))"),
             *(runs, _stops_at_turn),
+            by_chance=2.0 * math.log(2.0) / math.log(max(3, *(run.epochs[-1] for run in runs)))
+            if runs
+            else 0.0,
         ),
         _seeds(
             "early stopping is not at the least validation loss of the run",
             *("2.4.1, Fig. 7b", "the least loss is later than the stop"),
             *(runs, lambda run: run.stops().perfect > run.stops().early),
+            lasting=True,
+            by_chance=0.5,
         ),
         _seeds(
             "in the end accuracy is good and cross-entropy grows",
-            *(
-                "App. F, Fig. 17",
-                "accuracy within 0.01 of the best loss's, loss 5 % above the least",
-            ),
-            *(runs, _overfits),
+            "App. F, Fig. 17",
+            f"accuracy less than {100 * _GOOD:.0f} points below the best loss's, loss "
+            f"{100 * _GROWN:.0f} % above the least",
+            runs,
+            _overfits,
         ),
     ]
 
 
-def _stops_at_turn(run: Run) -> bool:
+def _stops_at_turn(run: Run) -> Verdict:
     turn = max(1, run.epochs[int(run.curve("input")[:, -1].argmax())])
-    compresses = _fall(run)[-1] >= _FALL
-    return bool(compresses and 0.5 <= run.epochs[run.stops().early] / turn <= 2.0)
+    near = 0.5 <= run.epochs[run.stops().early] / turn <= 2.0
+    return every([_falls(run, -1), near])
 
 
-def _overfits(run: Run) -> bool:
-    loss, accuracy = run.single("validation_loss"), run.single("validation_accuracy")
-    best = run.stops().perfect
-    return bool(loss[-1] > 1.05 * loss[best] and accuracy[-1] >= accuracy[best] - 0.01)
+def _overfits(run: Run) -> Verdict:
+    """Tell by the levels of the last epochs, and an error of accuracies as of other rows."""
+    best, losses = run.stops().perfect, Levels.counted(run.single("validation_loss"))
+    low, high = losses.end()
+    least = float(losses.values[best])
+    accuracy = run.single("validation_accuracy")
+    error = math.sqrt(sum(p * (1.0 - p) for p in (accuracy[best], accuracy[-1])) / run.validated)
+    lost = Effect(float(accuracy[best] - accuracy[-1]), error, error)
+    return every([above((low / least, high / least), 1.0 + _GROWN), below(lost.interval(), _GOOD)])
 
 
 def _table_1(run: Run) -> ResultTable:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from entbench._base import ExperimentResult
-
-_ERRORS = 2.0  # standard errors of a mean over draws
+from entbench.networks.experiments._verdict import Effect, Span
 
 
 class Change(NamedTuple):
@@ -27,7 +26,8 @@ class Change(NamedTuple):
     intensity : float
         Of the shift.
     near, value, far : float
-        The change and, of the changes that the 95 % intervals of both allow, the least and most.
+        The change and, of the changes that the intervals of both allow, the least and most. All
+        intervals of a run hold together in 95 %.
     bound : mapping
         Bounds by name, in nats; None where one is not defined. "trivial" holds without any.
     result : mapping
@@ -54,13 +54,21 @@ class Change(NamedTuple):
         bound = self.bound[name]
         return bound is not None and self.near > bound
 
+    def keeps(self, name: str) -> bool:
+        """Tell whether the change is within a bound, whatever the intervals allow."""
+        bound = self.bound[name]
+        return bound is not None and (self.far <= bound or not self.informs(name))
+
 
 class Missed(NamedTuple):
-    """How far estimates built on X are from I(X';T_l): mean and two standard errors."""
+    """How far estimates built on X are from I(X';T_l), in the mean over draws.
+
+    `near` and `far` are the least and the most by the interval of I(X';T_l), with their errors.
+    """
 
     change: Change
-    mean: float
-    error: float
+    near: Effect
+    far: Effect
     risk: float
 
     def least(self, name: str) -> float:
@@ -71,14 +79,14 @@ class Missed(NamedTuple):
 
 def changes_of(results: Sequence[ExperimentResult]) -> list[Change]:
     """Return the changes of information, by setting, shift and layer."""
-    found = []
+    found: list[tuple[Any, Mapping[str, Any], ExperimentResult, int]] = []
     for setting, group in _settings(results).items():
         base = _unshifted(group)
         for each in group:
             if base is not None and each.step["what"] == "shift" and each is not base:
                 layers = range(len(base.result["information"]))
-                found += [_change(setting, base.result, each, layer) for layer in layers]
-    return found
+                found += [(setting, base.result, each, layer) for layer in layers]
+    return [_change(*each, parts=2 * len(found)) for each in found]
 
 
 def errors_of(results: Sequence[ExperimentResult]) -> list[Missed]:
@@ -118,11 +126,10 @@ def _change(
     base: Mapping[str, Any],
     each: ExperimentResult,
     layer: int,
+    parts: int,
 ) -> Change:
     result = each.result
-    # an interval may reach below 0, where information is never
-    low, high = max(0.0, result["low"][layer]), result["high"][layer]
-    base_low, base_high = max(0.0, base["low"][layer]), base["high"][layer]
+    (low, high), (base_low, base_high) = (_ends(of, layer, parts) for of in (result, base))
     names = (name for name in result if name.endswith("_bound"))
     return Change(
         setting,
@@ -137,11 +144,18 @@ def _change(
     )
 
 
+def _ends(result: Mapping[str, Any], layer: int, parts: int) -> Span:
+    value, low, high = (result[name][layer] for name in ("information", "low", "high"))
+    low, high = Effect.within(value, low, high).interval(parts)
+    # an interval may reach below 0, where information is never
+    return max(0.0, low), high
+
+
 def _missed(change: Change, built: Mapping[str, Any]) -> Missed:
     values = np.array(built["built"])[:, change.layer - 1]
     low = change.result["low"][change.layer - 1]
     high = change.result["high"][change.layer - 1]
-    apart = np.maximum(np.maximum(low - values, values - high), 0.0)
-    error = _ERRORS * float(apart.std(ddof=1)) / math.sqrt(len(apart))
+    near = np.maximum(np.maximum(low - values, values - high), 0.0)
+    far = np.maximum(high - values, values - low)
     risk = float(built["risk_bound"][change.layer - 1])
-    return Missed(change, float(apart.mean()), error, risk)
+    return Missed(change, Effect.mean(near), Effect.mean(far), risk)
