@@ -287,6 +287,9 @@ def check_convergence(subject: Subject) -> str:
     early = subject.error(law, dim, MANY)
     finding += f"; {early.value:+.3f} at n = {MANY}"
     if not _shrinks(late, early, rate(subject, law, dim, MANY, LARGE)):
+        truth = subject.truth(law, dim)
+        of_law = f"{where}, n = {LARGE:,}"
+        subject.tried.append(LawResult(of_law, "wrong", truth + late.value, truth))
         raise CheckFailedError(
             finding,
             "the error grows with n, or sets in at large n only: a "

@@ -85,7 +85,7 @@ def test_the_value_is_judged_whatever_fails() -> None:
 def test_first_line_names_value_and_truth() -> None:
     results = found("LogBaseTwo", checks=["truth-gaussian"])
     assert describe_value(results) == (
-        "✗ The value is wrong: 10.4 for 6.02 nats on Gaussian, d = 3, and on 2 more of 3 laws."
+        "✗ The value is wrong: 8.65 for 6.02 nats on Gaussian, d = 3, and on 2 more of 3 laws."
     )
     assert describe_value(found("LogBaseTwo", checks=["contract"])).startswith("- No law")
 
