@@ -12,6 +12,7 @@ import numpy as np
 from entbench._base import Claim, ExperimentResult, ResultTable
 from entbench.networks._clusters import slopes
 from entbench.networks.experiments._verdict import (
+    LEAST_ALONE,
     LEAST_SEEDS,
     ROUNDING,
     Effect,
@@ -278,9 +279,9 @@ def _positive(span: Span) -> Verdict:
     return above(span, ROUNDING)
 
 
-def _fall_text(fall: Effect) -> str:
+def _fall_text(fall: Effect, seeds: int = LEAST_SEEDS) -> str:
     if not math.isfinite(fall.below):
-        return f"{fall.value:.3f} (fewer than {LEAST_SEEDS} seeds)"
+        return f"{fall.value:.3f} (fewer than {seeds} seeds)"
     return f"{fall.value:.3f} ({span_text(fall.interval(), '.3f')})"
 
 
@@ -344,11 +345,12 @@ def _units_claim(
         return absent(claim, where, "too few epochs for a slope")
     slopes_of = [unit_slopes([curve]) for curve in curves]
     shares = [(each < 0.0).mean(axis=1) for each in slopes_of]
-    least = Effect.mean([float(each.min()) for each in shares], 0.25 / slopes_of[0].shape[1])
+    units = slopes_of[0].shape[1]
+    least = Effect.mean([float(each.min()) for each in shares], 0.25 / units, LEAST_ALONE)
     by_width = ", ".join(f"{100 * share:.0f} %" for share in np.mean(shares, axis=0))
     measured = (
         f"{of}: units that fall with bins of {widths[0]:g} to {widths[-1]:g}: {by_width}; the "
-        f"least share of each seed: {_fall_text(least)}, of which 0.5 is asked"
+        f"least share of each seed: {_fall_text(least, LEAST_ALONE)}, of which 0.5 is asked"
     )
     return judged(claim, where, measured, above(least.interval(), 0.5), short=short)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LEAST_SEEDS = 3
+LEAST_ALONE = 5  # all of them are on one side by chance in one of 32 runs
 ROUNDING = 1e-9  # nats; by which numbers that are exact may be off
 _WRONG = 0.025  # chance that an end of an interval is on the wrong side of the effect
 GIVEN = float(-ndtri(_WRONG))  # standard errors in intervals that estimators state
@@ -68,19 +69,24 @@ class Effect(NamedTuple):
         return cls(value, (value - low) / GIVEN, (high - value) / GIVEN)
 
     @classmethod
-    def mean(cls, terms: Sequence[float] | Floats, variance: float = 0.0) -> Effect:
+    def mean(
+        cls, terms: Sequence[float] | Floats, variance: float = 0.0, seeds: int = LEAST_SEEDS
+    ) -> Effect:
         """Return the mean of an effect over seeds.
 
         Parameters
         ----------
         terms : sequence of float
-            By seed. Fewer than three tell nothing: equal terms are no sign of a small scatter.
+            By seed.
         variance : float, default=0.0
             That each term has at the least, as that of a count. A few terms that are near each
             other by luck then do not pass for certainty.
+        seeds : int, default=3
+            Fewer tell nothing: equal terms are no sign of a small scatter. Three for differences
+            of two networks, which are symmetric where there is no effect; `LEAST_ALONE` else.
         """
         values, n = np.asarray(terms, dtype=np.float64), len(terms)
-        if n < LEAST_SEEDS:
+        if n < seeds:
             return cls(float(values.mean()) if n else math.nan, math.inf, math.inf)
         least = math.sqrt(variance / n)
         return cls(
