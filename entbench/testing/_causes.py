@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # how near to its prediction an error must be, in nats by dim, for the cause to be named
 _FIT = {1: 0.06, 2: 0.1, 3: 0.2}
+# or by so much of itself above one dimension, where the method has a bias of its own too
+_FIT_SHARE = 0.4
 _EULER = 0.5772156649015329
 _FIT_DIM = 3
 
@@ -48,7 +50,8 @@ def likely_cause(subject: Subject, law: Law, means: dict[int, Mean]) -> str:
     fitting = []
     for cause, predicted in candidates:
         misfits = {d: abs(mean.value - predicted(d)) for d, mean in means.items()}
-        if all(misfit <= _FIT[d] + means[d].half_width for d, misfit in misfits.items()):
+        near = {d: max(_FIT[d], _FIT_SHARE * abs(predicted(d)) if d > 1 else 0.0) for d in means}
+        if all(misfit <= near[d] + means[d].half_width for d, misfit in misfits.items()):
             fitting.append((sum(misfits.values()), cause))
     if fitting:
         return min(fitting)[1]

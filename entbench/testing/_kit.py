@@ -55,7 +55,7 @@ _ALL = (
     _Check("few-rows", _inputs.check_few_rows),
     _Check("high-dimension", _inputs.check_high_dimension),
     _Check("sigma", _mistakes.check_sigma),
-    _Check("no-clipping", _mistakes.check_no_clipping, ("sigma",)),
+    _Check("no-clipping", _mistakes.check_no_clipping, ("pairs", "sigma")),
     _Check("shift", _invariance.check_shift, ("random-state",)),
     _Check("scaling", _invariance.check_scaling, ("sigma", "no-clipping", "shift")),
     _Check("extreme-scale", _invariance.check_extreme_scale, _SCALE),

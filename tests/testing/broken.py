@@ -5,7 +5,6 @@ A class that starts with "Honest" is right; every other one has the mistake of i
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from typing import Any
@@ -373,7 +372,7 @@ class LowerAsUpper(HonestNeighbours):
 
 
 class HonestPairs(MutualInformationEstimator):
-    """KSG, first algorithm, by all distances."""
+    """KSG, first algorithm, by scipy's trees."""
 
     reads = "noisy"
     version = "1"
@@ -386,9 +385,9 @@ class HonestPairs(MutualInformationEstimator):
         n = len(x)
         if self.k >= n:
             raise ValueError(f"`k` must be below n_samples; got k={self.k} with n_samples={n}.")
-        apart = [_max_distances(a) for a in (x, other)]
-        radii = np.sort(np.maximum(*apart), axis=1)[:, self.rank(), None]
-        counts = [np.maximum((a < radii).sum(axis=1) - 1, 0) for a in apart]
+        both = np.hstack([x, other])
+        radii = cKDTree(both).query(both, [self.rank() + 1], p=np.inf)[0][:, 0]
+        counts = [_nearer(side, radii) for side in (x, other)]
         terms = [float(digamma(self.counted(count)).mean()) for count in counts]
         value = float(digamma(self.k) + digamma(n)) - terms[0] - terms[1]
         self.n_features_in_ = x.shape[1]
@@ -408,9 +407,12 @@ class HonestPairs(MutualInformationEstimator):
         return value
 
 
-def _max_distances(points: Any) -> Any:
-    axes = [np.abs(axis[:, None] - axis) for axis in points.T]
-    return functools.reduce(np.maximum, axes)
+def _nearer(points: Any, radii: Any) -> Any:
+    """Count the other points strictly within the radii, in the maximum norm."""
+    within = cKDTree(points).query_ball_point(
+        points, np.nextafter(radii, 0.0), p=np.inf, return_length=True
+    )
+    return np.maximum(within - 1, 0)
 
 
 class InformationClipped(HonestPairs):

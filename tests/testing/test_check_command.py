@@ -30,7 +30,7 @@ def test_right_estimator() -> None:
     for name in CHECK_NAMES:
         assert f" {name} " in done.stdout
     assert done.stdout.startswith("✓ The value is right on all 12 laws tried; ")
-    assert "✓ all 25 checks that apply hold." in done.stdout
+    assert "✓ all 26 checks that apply hold." in done.stdout
     assert "a verdict repeats" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 140
 
@@ -40,7 +40,7 @@ def test_wrong_estimator_names_the_cause() -> None:
     assert done.exit_code == 1
     assert "✗   scaling" in done.stdout
     assert done.stdout.startswith("✗ The value is wrong: ")
-    assert "checks failed: scaling, truth-gaussian, " in done.stdout
+    assert "checks failed: scaling, extreme-scale, truth-gaussian, " in done.stdout
     assert "Probably due to `scaling`." in done.stdout
     assert "✗ Look first at `scaling`. Likely cause: log base 2" in done.stdout
 
