@@ -1,4 +1,4 @@
-"""Simulate how often each verdict of entbench is wrong, and print one table.
+"""Measure how often each verdict of entbench is wrong, by simulation, and print one table.
 
     python -m entbench.suites.timing.measure_verdicts [--scale 1] [--only compare,checks]
 
