@@ -158,6 +158,9 @@ def _misread(subject: Subject, law: Law, truth: float) -> Iterator[tuple[str, fl
         yield "the value is near 0: X and y are not paired, or one is ignored", 0.0
         yield "half of the value is left out", 0.5 * truth
         yield "the value is doubled", 2.0 * truth
+        if of_x != of_y:
+            factor = "the dimension of a side is a factor of the value"
+            yield from ((factor, truth * ratio) for ratio in (of_x / of_y, of_y / of_x))
         for m in range(1, of_x):
             yield f"columns of X after the first {m} are ignored", _normal_mi(joint, of_x, m, of_y)
         for m in range(1, of_y):

@@ -124,7 +124,7 @@ def _coverage(subject: Subject, law: Law, *, first: bool) -> str:
             cause = _why_short(subject, fits, stated, truth, first=first)
             raise CheckFailedError(finding, cause)
         _refuse_long(subject, fits, stated, truth, finding)
-        if evidence < math.log(_MISS):
+        if evidence < math.log(_MISS) and confidence >= _HALF:
             break
     return finding
 
