@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -73,3 +73,14 @@ class Verdict(NamedTuple):
             f"| {self.judge} | {self.setting} | {self.wrong} of {self.tries} | {share:.2g} % | "
             f"<= {100.0 * self.most:g} % | {'' if self.passes else 'FAIL'} |"
         )
+
+
+def print_table(verdicts: Iterable[Verdict]) -> int:
+    """Print verdicts as a Markdown table, each as it comes; return how many rows fail."""
+    print("| judge | setting | wrong | share | promised | |")
+    print("| :-- | :-- | --: | --: | --: | :-- |")
+    failed = 0
+    for verdict in verdicts:
+        failed += not verdict.passes
+        print(verdict, flush=True)
+    return failed

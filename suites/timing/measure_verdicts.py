@@ -15,12 +15,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 
-from entbench.suites.timing._verdicts import Verdict
+from entbench.suites.timing._verdicts import Verdict, print_table
 from entbench.suites.timing.measure_numerical_error import processor
 
 JUDGES = ("kit", "compare", "checks", "claims", "planner", "estimate")
-HEADER = """| judge | setting | wrong | share | promised | |
-| :-- | :-- | --: | --: | --: | :-- |"""
 
 
 def verdicts(scale: float = 1.0, judges: Sequence[str] = JUDGES) -> Iterator[Verdict]:
@@ -35,11 +33,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="Of the numbers of tries.")
     parser.add_argument("--only", default=",".join(JUDGES), help="Judges, with commas.")
     asked = parser.parse_args()
-    print(f"{processor()}\n\n{HEADER}")
-    failed = 0
-    for verdict in verdicts(asked.scale, asked.only.split(",")):
-        failed += not verdict.passes
-        print(verdict, flush=True)
+    print(f"{processor()}\n")
+    failed = print_table(verdicts(asked.scale, asked.only.split(",")))
     print(f"\n{failed} rows fail")
 
 

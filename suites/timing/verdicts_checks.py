@@ -34,7 +34,7 @@ from entbench.report._chance import (
 from entbench.report._coverage import FALSE_ALARM
 from entbench.report._intervals import mean_interval, mean_square_interval
 from entbench.report._worst_case import HardPair
-from entbench.suites.timing._verdicts import LAWS, Verdict
+from entbench.suites.timing._verdicts import LAWS, Verdict, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -307,10 +307,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="times the runs of a setting")
     asked = parser.parse_args()
-    print("| judge | setting | wrong | share | promised | |")
-    print("| :-- | :-- | --: | --: | --: | :-- |")
-    for verdict in verdicts(asked.scale):
-        print(verdict, flush=True)
+    print_table(verdicts(asked.scale))
     print("\n| check | trials | 90 % found before | now | as it says | found at that |")
     print("| :-- | --: | --: | --: | --: | --: |")
     for line in powers(asked.scale):

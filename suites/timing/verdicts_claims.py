@@ -24,7 +24,7 @@ from entbench.networks.experiments import (
     ShiftSZT,
     TwoNeuron,
 )
-from entbench.suites.timing._verdicts import LAWS, Draw, Verdict
+from entbench.suites.timing._verdicts import LAWS, Draw, Verdict, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -375,10 +375,7 @@ CASES: Sequence[Case] = tuple(_cases())
 
 def main() -> None:
     """Print the table."""
-    print("| judge | setting | wrong | share | promised | |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for verdict in verdicts():
-        print(verdict, flush=True)
+    print_table(verdicts())
 
 
 if __name__ == "__main__":

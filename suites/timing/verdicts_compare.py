@@ -22,7 +22,7 @@ from entbench.report._comparisons import (
     without_shared,
 )
 from entbench.report._ranks import pairs_of, rank_intervals
-from entbench.suites.timing._verdicts import LAWS, Verdict
+from entbench.suites.timing._verdicts import LAWS, Verdict, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,9 +198,7 @@ def stated(kind: Kind, law: str, trials: int, rows: int, runs: int) -> float:
 
 def main() -> None:
     """Print both tables."""
-    print("| judge | setting | wrong | share | promised | |\n| --- | --- | --- | --- | --- | --- |")
-    for verdict in verdicts():
-        print(verdict, flush=True)
+    print_table(verdicts())
     print("\nlosses found, of 1 row and of one of 30, in per cent of 2000 runs\n")
     print("| law | errors | trials | +30 % | +50 % | +100 % | said to be found in 80 % | found |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

@@ -23,7 +23,7 @@ import numpy as np
 from entbench._agreement import Difference, Spread, standard_error_of_difference, verdict
 from entbench._base import Influences
 from entbench._comparison import DEFAULT_GROUPS, Wanted, compare_estimates
-from entbench.suites.timing._verdicts import LAWS, Draw, Verdict
+from entbench.suites.timing._verdicts import LAWS, Draw, Verdict, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,10 +120,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="Of the numbers of tries.")
-    print("| judge | setting | wrong | share | promised | |")
-    print("| :-- | :-- | --: | --: | --: | :-- |")
-    for found in verdicts(parser.parse_args().scale):
-        print(found, flush=True)
+    print_table(verdicts(parser.parse_args().scale))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from entbench import _registry
-from entbench.suites.timing._verdicts import Verdict
+from entbench.suites.timing._verdicts import Verdict, print_table
 from entbench.testing import run_checks
 from entbench.testing._laws import seeds_from
 
@@ -66,10 +66,7 @@ def _named(setting: str, names: list[str]) -> str:
 
 def main() -> None:
     """Print the table."""
-    print("| judge | setting | wrong | share | promised | |")
-    print("| :-- | :-- | --: | --: | --: | :-- |")
-    for verdict in verdicts():
-        print(verdict, flush=True)
+    print_table(verdicts())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from entbench import Source
 from entbench._registry import make_source
 from entbench.estimators import JackknifeSamplePropagation, SamplePropagation
 from entbench.planner import plan
-from entbench.suites.timing._verdicts import Verdict
+from entbench.suites.timing._verdicts import Verdict, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,10 +196,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="Of the numbers of tries.")
-    print("| judge | setting | wrong | share | promised | |")
-    print("| :-- | :-- | --: | --: | --: | :-- |")
-    for verdict in verdicts(parser.parse_args().scale):
-        print(verdict, flush=True)
+    print_table(verdicts(parser.parse_args().scale))
 
 
 if __name__ == "__main__":
