@@ -174,7 +174,7 @@ class SamplePropagationMI(MutualInformationEstimator):
     """
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
-    version: ClassVar[str] = "5"
+    version: ClassVar[str] = "6"
 
     no_interval: ClassVar[str] = f"{FEW}, or no end: {ENDLESS}"
 

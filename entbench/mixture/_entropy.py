@@ -75,8 +75,9 @@ _USUAL_RANGE = 20.0
 _RARE_SHARE, _RARE_SHARES, _KNOWN_SHARE = 0.3, (0.05, 0.1, 0.2, 0.35, 0.5), 0.1
 # Draws go on for so many pairs of points where the rare part makes up most of the error.
 _FREE_PAIRS = 2.0**26
-# What making a draw costs, in pairs, about.
-_DRAW_PAIRS = 1000.0
+# What making a draw costs, in pairs, about; as much again for so many components, whose tree no
+# cache holds.
+_DRAW_PAIRS, _CACHED = 1000.0, 2.0**17
 # A slope is believed where so many differences of the pilot make it up.
 _ENOUGH_FOR_SLOPE = 16.0
 # Of the squared tolerance: a level that the pilot saw no variance in is not worth the whole budget.
@@ -151,7 +152,7 @@ def mixture_entropy(
         raise ValueError(f"{statistic!r} is a statistic of samples: `weights` must not be given.")
     if mixture.n == 1:
         return _of_one(mixture, statistic)
-    farthest = float(np.abs(mixture.centres).max()) / mixture.sigma
+    farthest = float(max(mixture.centres.max(), -mixture.centres.min())) / mixture.sigma
     if farthest > _FARTHEST:
         raise ValueError(
             f"coordinates must be at most {_FARTHEST:g} sigma from 0: farther out, rounding "
@@ -533,9 +534,9 @@ class _Job:
         def wanted(variance: float) -> float:
             needed = estimate.wanted(variance, stratum.weight, reach, self.goal)
             work = level.work if level is not None else self.draws.work + _DRAW_PAIRS
-            free = 0.5 * _FREE_PAIRS / work
+            free = 0.5 * _FREE_PAIRS / (work + _DRAW_PAIRS * self.mixture.n / _CACHED)
             balanced = BALANCE * reach**2 / variance if variance > 0.0 else math.inf
-            return max(needed, min(free, balanced))
+            return float(max(needed, min(free, balanced)))
 
         return wanted
 

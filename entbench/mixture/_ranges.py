@@ -300,9 +300,10 @@ def _spread(
         starts = ends - boxes.counts[some]
         places = np.repeat(boxes.starts[some] - starts, boxes.counts[some]) + np.arange(ends[-1])
         group = np.repeat(labels[some], boxes.counts[some])
-        squares = np.square(tree.centres[places] / sigma - middles[group]).sum(axis=1)
+        off = tree.centres[places] / sigma - middles[group]
+        squares = np.einsum("ij,ij->i", off, off)
         most[done : done + len(some)] = np.maximum.reduceat(squares, starts)
-        weights = np.exp2(tree.log2_weights[places])
+        weights = tree.weights[places]
         for total, power in zip(means, _POWERS, strict=True):
             terms = weights * np.exp(np.minimum(power**2 * squares, 600.0))
             total += np.bincount(group, terms, len(middle))
@@ -357,7 +358,7 @@ def _nearest_drop(tree: Tree, sigma: float, boxes: _Boxes, samples: int) -> NDAr
         return np.full(len(boxes.mass), math.log(max(samples - 1.0, 1.0)))
     found = cKDTree(tree.centres).query(tree.centres, k=2)
     distances, places = np.asarray(found[0]), np.asarray(found[1])
-    copies = np.maximum(np.rint(np.exp2(tree.log2_weights) * samples), 1.0)
+    copies = np.maximum(np.rint(tree.weights * samples), 1.0)
     nearest = np.where(places[:, 0] == np.arange(len(copies)), places[:, 1], places[:, 0])
     with np.errstate(over="ignore"):
         squares = 0.5 * np.square(distances[:, 1] / sigma) * (1.0 + 2.0**-40)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 Terms = Callable[["NDArray[np.intp]", "NDArray[np.float64]"], "NDArray[np.float64]"]
 
 # Components visited, at most: of so many, the standard deviation of a normal law is off by 1.6 %.
-# Draws at them, so that the noise's part can be told and taken off.
-_MOST, _DRAWS = 2048, 16384
+# Draws at them, so that the noise's part can be told and taken off; fewer where n terms of each are
+# more pairs than this, down to a least number.
+_MOST, _DRAWS, _LEAST_DRAWS, _PAIRS = 2048, 16384, 4096, 2**31
 
 
 class Moments(NamedTuple):
@@ -72,11 +73,12 @@ def moments_of_terms(
         Where the draws come from.
     """
     n = len(order)
-    places = np.arange(n)
-    if n > _MOST:
-        places = np.minimum((np.arange(_MOST) + rng.random(_MOST)) * (n / _MOST), n - 1)
+    draws = min(max(_PAIRS // n, _LEAST_DRAWS), _DRAWS)
+    places, some = np.arange(n), min(_MOST, draws // 4)
+    if n > some:
+        places = np.minimum((np.arange(some) + rng.random(some)) * (n / some), n - 1)
     chosen = order[places.astype(np.intp)]
-    visits = max(_DRAWS // (2 * len(chosen)), 2)
+    visits = max(draws // (2 * len(chosen)), 2)
     drawn = terms(*opposite(np.repeat(chosen, visits), dim, rng))
     values = drawn.reshape(len(chosen), visits, 2, -1).mean(axis=2)
     each, means = values.mean(axis=1), values.mean(axis=(0, 1))

@@ -168,7 +168,7 @@ class Known:
 
     @cached_property
     def _weights(self) -> NDArray[np.float64]:
-        return np.maximum(np.exp2(self._mixture.tree.log2_weights), TINIEST)
+        return np.maximum(self._mixture.tree.weights, TINIEST)
 
     @cached_property
     def _mass(self) -> NDArray[np.float64]:

@@ -349,7 +349,10 @@ class TreeSums:
         self, queries: NDArray[np.float64], tolerance: float, method: Method, left_out: LeftOut
     ) -> tuple[Method, type[np.floating]]:
         """Choose method and precision by walks at a few of the queries."""
-        few = len(self._tree.order) <= 2 * LEAF
+        n = len(self._tree.order)
+        # without its own copy, a query takes its own leaf and the nearest one by one
+        alone = 2 * LEAF if (left_out.places >= 0).any() else 0
+        few = n <= 2 * LEAF and not alone
         unsure: Method = "dense" if few else "pruned"
         chosen, dtype = unsure if method == "auto" else method, _dtype(tolerance)
         if len(queries) <= 2 * _PROBES or (few and dtype is np.float64):
@@ -359,7 +362,7 @@ class TreeSums:
         part = left_out.take(probes)
         _, errors, work = self._evaluate(queries[probes], tolerance, "pruned", part, dtype)
         if method == "auto" and not few:
-            chosen = "pruned" if work < len(self._tree.order) else "dense"
+            chosen = "pruned" if work < n + alone else "dense"
         # where much would be done again in double precision, all of it is at once
         often = np.mean(errors > tolerance) > _OFTEN
         return chosen, np.float64 if often else dtype

@@ -138,6 +138,13 @@ class Tree:
         return place
 
     @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Each centre's weight, in the tree's order."""
+        if self.weight_bits == 0.0:
+            return np.full(len(self.order), 2.0 ** float(self.log2_weights[0]))
+        return np.exp2(self.log2_weights)
+
+    @cached_property
     def blocks(self) -> dict[type[np.floating], NDArray[np.floating]]:
         """Blocks made so far, by precision."""
         return {}
