@@ -392,7 +392,8 @@ class SamplePropagationMI(MutualInformationEstimator):
         spent = 0
         for one, goal in zip(rows, goals, strict=True):
             most = max((max_draws - spent) // (len(rows) - len(found)), 4)
-            found.append(self._mixture(signal[one]).entropy(float(goal), most, rng))
+            mixture = self._mixture(signal[one])
+            found.append(mixture.entropy(float(goal), most, rng, only_asked=True))
             spent += found[-1].n_draws
             if without_draws and found[-1].method == "monte-carlo":
                 break

@@ -143,6 +143,7 @@ def mixture_entropy(
     rng: np.random.Generator,
     statistic: Statistic = "plug-in",
     progress: Progress | None = None,
+    only_asked: bool = False,
 ) -> MixtureEntropy:
     """Integrate a mixture's entropy; see `GaussianMixture.entropy`."""
     check_choice("statistic", statistic, STATISTICS)
@@ -158,7 +159,7 @@ def mixture_entropy(
             f"coordinates must be at most {_FARTHEST:g} sigma from 0: farther out, rounding "
             f"swallows the noise; got {farthest:.3g} sigma. Shift the data, or drop far rows."
         )
-    job = _Job(mixture, statistic, tolerance, max_draws, rng, progress)
+    job = _Job(mixture, statistic, tolerance, max_draws, rng, progress, only_asked)
     if mixture.dim <= 2:
         quadrature = entropy_by_quadrature(
             *mixture.places(),
@@ -324,8 +325,10 @@ class _Job:
         max_draws: int,
         rng: np.random.Generator,
         progress: Progress | None,
+        only_asked: bool,
     ) -> None:
         self.mixture, self.statistic, self.rng = mixture, statistic, rng
+        self.free_pairs = 0.0 if only_asked else _FREE_PAIRS
         self.tolerance, self.max_draws, self.progress = tolerance, max_draws, progress
         self.draws = _Draws(mixture, statistic, tolerance)
         self.noise_entropy = gaussian_entropy(mixture.dim, mixture.sigma)
@@ -534,7 +537,7 @@ class _Job:
         def wanted(variance: float) -> float:
             needed = estimate.wanted(variance, stratum.weight, reach, self.goal)
             work = level.work if level is not None else self.draws.work + _DRAW_PAIRS
-            free = 0.5 * _FREE_PAIRS / (work + _DRAW_PAIRS * self.mixture.n / _CACHED)
+            free = 0.5 * self.free_pairs / (work + _DRAW_PAIRS * self.mixture.n / _CACHED)
             balanced = BALANCE * reach**2 / variance if variance > 0.0 else math.inf
             return float(max(needed, min(free, balanced)))
 

@@ -197,6 +197,7 @@ class GaussianMixture:
         rng: np.random.Generator,
         statistic: Statistic = "plug-in",
         progress: Progress | None = None,
+        only_asked: bool = False,
     ) -> MixtureEntropy:
         """Integrate the mixture's differential entropy, or a correction of it.
 
@@ -229,6 +230,9 @@ class GaussianMixture:
             are statistics of samples: the components must not have weights.
         progress : callable, optional
             Called with the draws spent and the standard error at the level in work.
+        only_asked : bool, default=False
+            Spend no draws beyond those that the tolerance asks, cheap ones either: of many
+            mixtures no one needs a better value.
 
         Returns
         -------
@@ -243,7 +247,7 @@ class GaussianMixture:
         within each component), and so are the other statistics. Giles, "Multilevel Monte Carlo path
         simulation", Operations Research 56 (2008).
         """
-        return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress)
+        return mixture_entropy(self, tolerance, max_draws, rng, statistic, progress, only_asked)
 
     def terms(
         self, components: NDArray[np.intp], noise: NDArray[np.float64], tolerance: float = 1e-4

@@ -448,7 +448,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "DiagonalOfCholesky": ("truth-correlated", "counted twice"),
     "FirstTwoAxes": ("truth-scales", ""),
     "SearchedInThreeAxes": ("truth-high-dimension", "absolute bias"),
-    "RankOffForManyRows": ("truth-gaussian", "a constant"),
+    "RankOffForManyRows": ("truth-gaussian", "sets in at large n"),
     "RankOffForVeryManyRows": ("convergence", "at large n only"),
     "OverflowsInTwenty": ("high-dimension", ""),
     "UnderflowsInTwenty": ("truth-high-dimension", "absolute bias"),
