@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from entbench._theorem import EstimatorFacts
+
 if TYPE_CHECKING:
     from entbench._base import Interval, Reference, SourceFacts
 
@@ -38,6 +40,8 @@ class Spec:
         How tables call it: the name, with the parameters that differ from the defaults.
     plugin : str or None
         What a fresh process loads to know the name; see `entbench._registry.Entry`.
+    facts : EstimatorFacts
+        Of an estimator. They follow from the rest, and are no part of its identity.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Spec:
     params: tuple[tuple[str, Scalar], ...]
     label: str
     plugin: str | None = ""
+    facts: EstimatorFacts = field(default_factory=EstimatorFacts)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ __all__ = [
 BUILT_IN = "entbench"
 _READS = ("signal", "noisy")
 _ROLES = ("estimate", "upper bound", "lower bound")
+_SIDES = ("", "below", "above")
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -375,6 +376,13 @@ def _check_estimator(name: str, cls: Any) -> None:
         complain(f'`reads` must be "signal" or "noisy"; got {getattr(cls, "reads", None)!r}')
     if cls.role not in _ROLES:
         complain(f"`role` must be one of {', '.join(map(repr, _ROLES))}; got {cls.role!r}")
+    if cls.beside_plug_in not in _SIDES:
+        complain(f"`beside_plug_in` must be one of {_SIDES}; got {cls.beside_plug_in!r}")
+    if not isinstance(cls.plug_in, bool):
+        complain(f"`plug_in` must be True or False; got {cls.plug_in!r}")
+    most = cls.most_columns
+    if most is not None and (type(most) is not int or most < 1):
+        complain(f"`most_columns` must be an integer >= 1 or None; got {most!r}")
     if cls.reads == "signal" and "sigma" not in parameters_of(cls):
         complain("it reads the signal, so `__init__` must take `sigma`")
     call, given = next(fit for base, fit in _FIT_TAKES.items() if issubclass(cls, base))
