@@ -12,6 +12,7 @@ from entbench._theorem import EstimatorFacts
 
 if TYPE_CHECKING:
     from entbench._base import Interval, Reference, SourceFacts
+    from entbench._theorem import Theorem
 
 Scalar = str | int | float | bool | None
 
@@ -253,6 +254,8 @@ class SuiteRun:
         What the suite asks the report for beside the table of its rows.
     missing : int
         Cells that were planned and have no record: the run was cut short, or goes on.
+    theorems : tuple of Theorem
+        Of plugins, as they were evaluated when the run was planned.
     """
 
     suite: str
@@ -266,6 +269,7 @@ class SuiteRun:
     notes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     missing: int = 0
+    theorems: tuple[Theorem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,7 @@ def run_plan(
         info=info,
         computed=len(missing),
         notes=plan.notes,
+        theorems=plan.theorems,
     )
 
 

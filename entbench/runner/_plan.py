@@ -11,10 +11,11 @@ from typing import Any
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
-from entbench._theorem import EstimatorFacts
+from entbench._theorem import EstimatorFacts, Theorem
 from entbench.runner._certificates import check_stored, is_sampled, reference_of
 from entbench.runner._store import Store
 from entbench.runner._suite import Suite
+from entbench.runner._theorem_rows import evaluated
 
 _MOST_CELLS = 1_000_000  # which take about a gigabyte to plan
 _GIVEN_BY_RUNNER = ("sigma", "random_state")
@@ -33,13 +34,16 @@ class Plan:
     cells : tuple of Cell
         In the order of the table: case, estimator, n, trial.
     notes : tuple of str
-        Which estimators are left out for which source, and why.
+        Which estimators are left out for which source, and why; which theorems fail.
+    theorems : tuple of Theorem
+        Of plugins, evaluated at the settings of the plan.
     """
 
     suite: Suite
     cases: tuple[Case, ...]
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
+    theorems: tuple[Theorem, ...] = ()
 
 
 def make_plan(suite: Suite, store: Store | None = None) -> Plan:
@@ -94,7 +98,8 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
         for name, most in suite.max_n.items()
         if name in dict(suite.estimators) and most < suite.n[-1]
     ]
-    return Plan(suite, tuple(cases), tuple(cells), tuple(notes))
+    theorems, failed = evaluated(cases, cells)
+    return Plan(suite, tuple(cases), tuple(cells), (*notes, *failed), theorems)
 
 
 def _check_size(suite: Suite) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 
 from entbench._base import Reference, ReferenceCheck, SourceFacts
 from entbench._records import Case, Cell, Scalar, Spec, Step
-from entbench._theorem import EstimatorFacts
+from entbench._theorem import EstimatorFacts, Theorem
+from entbench.runner._theorem_rows import theorem_of, theorem_rows
 
 if TYPE_CHECKING:
     from entbench.runner._plan import Plan
@@ -42,6 +43,7 @@ def plan_row(plan: Plan) -> Row:
         "figures": list(plan.suite.figures),
         "tables": list(plan.suite.tables),
         "notes": list(plan.notes),
+        "theorems": theorem_rows(plan.theorems, plan.cases, list(estimators), plan.suite.n),
     }
 
 
@@ -61,6 +63,14 @@ def planned_cells(row: Row, seed: int) -> list[Cell]:
             for source, estimator, n, trials in map(_group, row["groups"])
             for trial in range(trials)
         ]
+
+
+def planned_theorems(row: Row) -> tuple[Theorem, ...]:
+    """Return the theorems of plugins, as they were evaluated when the run was planned."""
+    cases = planned_cases(row)
+    with _reading():
+        estimators = [_estimator(spec) for spec in row["estimators"]]
+        return tuple(theorem_of(each, cases, estimators) for each in row["theorems"])
 
 
 def planned_names(row: Row) -> dict[str, tuple[str, ...]]:
