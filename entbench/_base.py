@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -618,12 +618,13 @@ class Experiment(ABC):
     ----------
     version : str
         Raised when a step's result changes on purpose; part of the key of stored results.
-    figures : tuple of str
-        What the report draws.
+    figures : tuple of callable or str
+        What the report draws: functions from the results of a run to a matplotlib figure, called by
+        their names; or names of figures that entbench has.
     """
 
     version: ClassVar[str]
-    figures: ClassVar[tuple[str, ...]] = ()
+    figures: ClassVar[tuple[str | Callable[[Sequence[ExperimentResult]], Any], ...]] = ()
 
     def resolved(self) -> Experiment:
         """Return the experiment with what it finds outside, as data, named by its parameters.

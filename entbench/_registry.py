@@ -483,7 +483,10 @@ def _check_source(name: str, cls: Any) -> None:
 
 
 def _check_experiment(name: str, cls: Any) -> None:
-    _complaint("experiment", name, cls, (Experiment,))
+    complain = _complaint("experiment", name, cls, (Experiment,))
+    drawn = getattr(cls, "figures", None)
+    if not isinstance(drawn, tuple) or not all(isinstance(f, str) or callable(f) for f in drawn):
+        complain(f"`figures` must be a tuple of functions or names; got {drawn!r}")
 
 
 def _complaint(kind: str, name: str, cls: Any, bases: tuple[type, ...]) -> Callable[[str], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ def suite(
         )
     summary = report.summarise(run)
     if out is not None:
-        for written in report.write_files(summary, out):
+        for written in report.write_files(summary, out, partial(say, False)):
             say(quiet, f"wrote {written}")
     say(quiet, f"cells are kept in {path}")
     show(report.suite_printout(summary), format_)
