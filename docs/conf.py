@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 
 import entbench
 from entbench import _registry as registry
+from entbench.bounds import THEOREMS
 from entbench.cli import main
 
 project = "entbench"
@@ -103,6 +104,21 @@ class Commands(Directive):
         return section
 
 
+class Theorems(Directive):
+    """The catalogue of theorems: a line for each."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a list of the theorems with their statements."""
+        found = nodes.definition_list()
+        for theorem in THEOREMS.values():
+            item = nodes.definition_list_item()
+            item += nodes.term("", "", nodes.literal(text=theorem.name))
+            text = f"{theorem.note} ({theorem.certainty})"
+            item += nodes.definition("", nodes.paragraph(text=text))
+            found += item
+        return [found]
+
+
 def link_types(app: Sphinx, doctree: nodes.document) -> None:
     """Make links in the types of parameters what backticks are; `dim` is no attribute there."""
     for link in list(doctree.findall(addnodes.pending_xref)):
@@ -122,6 +138,7 @@ def skip_fields(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add the directive and the role."""
     app.add_directive("entbench-commands", Commands)
+    app.add_directive("entbench-theorems", Theorems)
     app.add_role("name", name_role)
     app.connect("doctree-read", link_types)
     app.connect("autodoc-skip-member", skip_fields)

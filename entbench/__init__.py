@@ -26,7 +26,13 @@ if TYPE_CHECKING:
         SourceFacts,
     )
     from entbench._functional import estimate_entropy, estimate_mutual_information
-    from entbench._registry import register_estimator, register_experiment, register_source
+    from entbench._registry import (
+        register_estimator,
+        register_experiment,
+        register_source,
+        register_theorem,
+    )
+    from entbench._theorem import EstimatorFacts
     from entbench._validation import check_pairs, check_samples
     from entbench.runner import run_suite
 
@@ -36,6 +42,7 @@ _HOMES = {
     "Claim": "entbench._base",
     "EntropyEstimator": "entbench._base",
     "EntropyResult": "entbench._base",
+    "EstimatorFacts": "entbench._theorem",
     "Experiment": "entbench._base",
     "ExperimentResult": "entbench._base",
     "Interval": "entbench._base",
@@ -54,6 +61,7 @@ _HOMES = {
     "register_estimator": "entbench._registry",
     "register_experiment": "entbench._registry",
     "register_source": "entbench._registry",
+    "register_theorem": "entbench._registry",
     "run_suite": "entbench.runner",
 }
 
@@ -61,6 +69,7 @@ __all__ = [
     "Claim",
     "EntropyEstimator",
     "EntropyResult",
+    "EstimatorFacts",
     "Experiment",
     "ExperimentResult",
     "Interval",
@@ -80,6 +89,7 @@ __all__ = [
     "register_estimator",
     "register_experiment",
     "register_source",
+    "register_theorem",
     "run_suite",
 ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -129,6 +129,22 @@ class Estimator(BaseEstimator, ABC):
         What the value is meant to be. Bounds need not come nearer to the truth as n grows.
     bias_direction : {"low", "high", "either"}
         Which side of the truth the value is on, on average over samples.
+    plug_in : bool
+        Whether the value is the plug-in's, the entropy of the mixture on the samples of S, or the
+        information made of it: its theorems then stand beside the data, and are checked. Subclasses
+        inherit it; one whose values are others sets it to False.
+    beside_plug_in : {"", "below", "above"}
+        On which side of the plug-in of the same samples every value is; "" where neither is proved.
+    rate : {"", "nearest neighbours", "kernels"}
+        Whose rate of convergence the report prints beside the fitted slope; that of the plug-in
+        where `plug_in` is true.
+    most_columns : int or None
+        The most columns of the samples, for pairs on each side; None for any number. With a source
+        of more columns it is left out, which is no failure.
+    draws_per_component : int or None
+        Where the plug-in is integrated by plain Monte Carlo: the points from each component.
+    quantity : {"h(S+Z)", "I(X;Y)"}
+        What is estimated; given by the two kinds.
     no_interval : str
         Why ``fit`` gives no interval, where it gives none.
     known_failures : dict
@@ -156,10 +172,16 @@ class Estimator(BaseEstimator, ABC):
     version: ClassVar[str]
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "estimate"
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "either"
+    plug_in: ClassVar[bool] = False
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = ""
+    rate: ClassVar[Literal["", "nearest neighbours", "kernels"]] = ""
+    most_columns: ClassVar[int | None] = None
     no_interval: ClassVar[str] = "bias unknown"
     known_failures: ClassVar[Mapping[str, str]] = {}
+    quantity: ClassVar[str]
     value_name: ClassVar[str]
 
+    draws_per_component: int | None = None
     numerical_error_: float | None = None
     standard_error_: float | None = None
     interval_: Interval | tuple[float, float] | None = None
@@ -192,6 +214,7 @@ class EntropyEstimator(Estimator):
         And others: see `Estimator`.
     """
 
+    quantity: ClassVar[str] = "h(S+Z)"
     value_name: ClassVar[str] = "entropy_"
 
     entropy_: float
@@ -228,6 +251,7 @@ class MutualInformationEstimator(Estimator):
         And others: see `Estimator`.
     """
 
+    quantity: ClassVar[str] = "I(X;Y)"
     value_name: ClassVar[str] = "mutual_information_"
 
     mutual_information_: float
@@ -383,7 +407,7 @@ class Reference:
     checks : tuple of ReferenceCheck
         Independent evaluations beside it. Tables mark a truth without any; see `note`.
     quantity : str
-        What the value is of, as tables print it.
+        What the value is of, as tables print it; a run takes it from the source's kind.
     """
 
     value: float
@@ -446,9 +470,12 @@ class Law(ABC):
     ----------
     version : str
         Raised when samples or reference change on purpose; part of the key of stored results.
+    quantity : {"h(S+Z)", "I(X;Y)"}
+        What the truth is of; given by the two kinds.
     """
 
     version: ClassVar[str]
+    quantity: ClassVar[str]
 
     @abstractmethod
     def reference(self) -> Reference:
@@ -470,6 +497,7 @@ class Source(Law):
         Standard deviation of the Gaussian noise Z; a parameter of ``__init__``.
     """
 
+    quantity: ClassVar[str] = "h(S+Z)"
     sigma: float
 
     @property
@@ -524,6 +552,7 @@ class PairSource(Law):
         S too. None for any other law.
     """
 
+    quantity: ClassVar[str] = "I(X;Y)"
     sigma: float | None = None
 
     @property
@@ -589,12 +618,13 @@ class Experiment(ABC):
     ----------
     version : str
         Raised when a step's result changes on purpose; part of the key of stored results.
-    figures : tuple of str
-        What the report draws.
+    figures : tuple of callable or str
+        What the report draws: functions from the results of a run to a matplotlib figure, called by
+        their names; or names of figures that entbench has.
     """
 
     version: ClassVar[str]
-    figures: ClassVar[tuple[str, ...]] = ()
+    figures: ClassVar[tuple[str | Callable[[Sequence[ExperimentResult]], Any], ...]] = ()
 
     def resolved(self) -> Experiment:
         """Return the experiment with what it finds outside, as data, named by its parameters.
@@ -658,14 +688,17 @@ class ExperimentResult(NamedTuple):
 
 def mismatch(estimator: Estimator | type[Estimator], source: Law) -> str:
     """Return why an estimator cannot be run against a source; "" if it can."""
-    pairs = isinstance(source, PairSource)
-    of_pairs = estimator.value_name == MutualInformationEstimator.value_name
-    if of_pairs and not pairs:
-        return "it estimates a mutual information, and the source draws no pairs"
-    if pairs and not of_pairs:
+    if estimator.quantity != source.quantity:
+        if estimator.quantity == MutualInformationEstimator.quantity:
+            return "it estimates a mutual information, and the source draws no pairs"
         return "it estimates a differential entropy, and the source draws pairs"
     if estimator.reads == "signal" and getattr(source, "sigma", None) is None:
         return "it needs Gaussian noise, and the source has none"
+    most = estimator.most_columns
+    columns = max(source.dims) if isinstance(source, PairSource) else getattr(source, "dim", 1)
+    if most is not None and columns > most:
+        side = " a side" if isinstance(source, PairSource) else ""
+        return f"it takes at most {most} column{'s' if most > 1 else ''}{side}"
     return ""
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from entbench._theorem import EstimatorFacts
+
 if TYPE_CHECKING:
     from entbench._base import Interval, Reference, SourceFacts
+    from entbench._theorem import Theorem
 
 Scalar = str | int | float | bool | None
 
@@ -38,6 +41,8 @@ class Spec:
         How tables call it: the name, with the parameters that differ from the defaults.
     plugin : str or None
         What a fresh process loads to know the name; see `entbench._registry.Entry`.
+    facts : EstimatorFacts
+        Of an estimator. They follow from the rest, and are no part of its identity.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Spec:
     params: tuple[tuple[str, Scalar], ...]
     label: str
     plugin: str | None = ""
+    facts: EstimatorFacts = field(default_factory=EstimatorFacts)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -248,6 +254,8 @@ class SuiteRun:
         What the suite asks the report for beside the table of its rows.
     missing : int
         Cells that were planned and have no record: the run was cut short, or goes on.
+    theorems : tuple of Theorem
+        Of plugins, as they were evaluated when the run was planned.
     """
 
     suite: str
@@ -261,6 +269,7 @@ class SuiteRun:
     notes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     missing: int = 0
+    theorems: tuple[Theorem, ...] = ()
 
 
 @dataclass(frozen=True)

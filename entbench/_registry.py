@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -28,9 +28,11 @@ from entbench._base import (
     MutualInformationEstimator,
     PairSource,
     Source,
+    SourceFacts,
     parameters_of,
 )
-from entbench._validation import unknown_name
+from entbench._theorem import Certainty, EstimatorFacts, Side, Statistic, Theorem, is_plug_in
+from entbench._validation import check_choice, check_positive, unknown_name
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -49,15 +51,19 @@ __all__ = [
     "register_estimator",
     "register_experiment",
     "register_source",
+    "register_theorem",
     "sources",
     "suites",
+    "theorems",
 ]
 
 BUILT_IN = "entbench"
 _READS = ("signal", "noisy")
 _ROLES = ("estimate", "upper bound", "lower bound")
+_SIDES = ("", "below", "above")
 
 _Class = TypeVar("_Class", bound=type)
+_Bound = TypeVar("_Bound", bound=Callable[[int, SourceFacts], float | None])
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,17 @@ class Registry:
             self._contract(name, obj)
             self._good.add((name, obj))  # every cell asks again
 
-    def register(self, name: str, obj: Any) -> None:
+    def register(self, name: str, obj: Any, code: Any = None) -> None:
         """Register an object of this process.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        obj : object
+            What `load` returns.
+        code : function, optional
+            What it is made of, where it is no class.
 
         Raises
         ------
@@ -168,26 +183,27 @@ class Registry:
         ValueError
             If the name is taken, or is no lower-case kebab name.
         """
+        code = obj if code is None else code
         if not is_kebab(name):
             raise ValueError(
                 f"a {self.kind}'s name must be lower-case letters, digits and single hyphens; "
-                f"got {name!r} ({_where(obj)})."
+                f"got {name!r} ({_where(code)})."
             )
         self.check(name, obj)
-        if name in self.names() and not self._is_same(name, obj):
+        if name in self.names() and not self._is_same(name, code):
             taken = self.entry(name)
             raise ValueError(
-                f"{self.kind} {name!r} ({_where(obj)}) is already registered by {taken.target} "
+                f"{self.kind} {name!r} ({_where(code)}) is already registered by {taken.target} "
                 f"({taken.provider}). Choose another name."
             )
-        target = f"{obj.__module__}:{obj.__qualname__}"
+        target = f"{code.__module__}:{code.__qualname__}"
         self._registered[name] = Entry(
             name=name,
             target=target,
-            provider=_source_file(obj) or "this session",
-            plugin=_plugin_of(obj),
+            provider=_source_file(code) or "this session",
+            plugin=_plugin_of(code),
             load=lambda: obj,
-            origin=f"{target} {_digest(obj)}",
+            origin=f"{target} {_digest(code)}",
         )
 
     def origin(self, name: str) -> str:
@@ -241,6 +257,75 @@ def register_source(name: str) -> Callable[[_Class], _Class]:
     def decorate(cls: _Class) -> _Class:
         sources.register(name, cls)
         return cls
+
+    return decorate
+
+
+def register_theorem(
+    name: str,
+    *,
+    statistic: Statistic,
+    side: Side,
+    header: str,
+    note: str,
+    applies: Callable[[EstimatorFacts], bool] = is_plug_in,
+    certainty: Certainty = "proved",
+    dash: Sequence[float] = (),
+) -> Callable[[_Bound], _Bound]:
+    """Decorate a function: make a bound on errors known as `name` in this process.
+
+    The function takes n and the `SourceFacts` of a source, and returns nats, or None where it does
+    not apply. It is called when a run is planned, and the run keeps the values: the column `header`
+    stands beside the rows that it applies to, the figure of error against n draws it, and a check
+    of its name compares the data with it.
+
+    Parameters
+    ----------
+    name : str
+        Key in JSON and CSV, and name of the check.
+    statistic : {"bias", "mae"}
+        The error that it bounds: ``h - E estimate``, or the mean absolute error.
+    side : {"lower", "upper"}
+        The side from which it does.
+    header, note : str
+        Header of the column, and the statement in a line.
+    applies : callable, optional
+        Takes the `EstimatorFacts` of an estimator and tells whether it holds for it; by default
+        for the plug-in.
+    certainty : {"proved", "recalled", "printed"}, default="proved"
+        "printed" where it stands in a paper and is not proved: it is then not checked.
+    dash : sequence of float, optional
+        Lengths of the strokes and gaps of its line.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these, or the name is taken.
+    """
+    check_choice("statistic", statistic, ("bias", "mae"))
+    check_choice("side", side, ("lower", "upper"))
+    check_choice("certainty", certainty, ("proved", "recalled", "printed"))
+    for key, text in (("header", header), ("note", note)):
+        if not isinstance(text, str) or not text.strip():
+            raise TypeError(f"`{key}` of theorem {name!r} must be a text; got {text!r}.")
+    if len(dash) % 2:
+        raise ValueError(f"`dash` must have a gap for each stroke; got {dash!r}.")
+
+    def decorate(function: _Bound) -> _Bound:
+        theorem = Theorem(
+            name=name,
+            function=function,
+            statistic=statistic,
+            side=side,
+            note=note,
+            certainty=certainty,
+            applies=applies,
+            header=header,
+            dash=tuple(check_positive("dash", length) for length in dash),
+            check="" if certainty == "printed" else name,
+        )
+        theorems.register(name, theorem, function)
+        return function
 
     return decorate
 
@@ -306,7 +391,7 @@ def make_experiment(name: str, params: Mapping[str, Any]) -> Experiment:
 
 
 def load_plugin(plugin: str) -> None:
-    """Import a Python file or module whose decorators register estimators or sources.
+    """Import a Python file or module whose decorators register what it adds.
 
     A file that was loaded before is loaded again if its text has changed.
 
@@ -329,7 +414,7 @@ def load_plugin(plugin: str) -> None:
         raise ValueError(f"plugin {plugin}: {error}") from error
     except Exception as error:
         raise ValueError(f"plugin {plugin} failed: {type(error).__name__}: {error}") from error
-    kinds = (estimators, sources, experiments)
+    kinds = (estimators, sources, experiments, theorems)
     entries = [entry for kind in kinds for entry in kind._registered.values()]
     if not any(entry.target.startswith(f"{module.__name__}:") for entry in entries):
         raise ValueError(
@@ -375,6 +460,13 @@ def _check_estimator(name: str, cls: Any) -> None:
         complain(f'`reads` must be "signal" or "noisy"; got {getattr(cls, "reads", None)!r}')
     if cls.role not in _ROLES:
         complain(f"`role` must be one of {', '.join(map(repr, _ROLES))}; got {cls.role!r}")
+    if cls.beside_plug_in not in _SIDES:
+        complain(f"`beside_plug_in` must be one of {_SIDES}; got {cls.beside_plug_in!r}")
+    if not isinstance(cls.plug_in, bool):
+        complain(f"`plug_in` must be True or False; got {cls.plug_in!r}")
+    most = cls.most_columns
+    if most is not None and (type(most) is not int or most < 1):
+        complain(f"`most_columns` must be an integer >= 1 or None; got {most!r}")
     if cls.reads == "signal" and "sigma" not in parameters_of(cls):
         complain("it reads the signal, so `__init__` must take `sigma`")
     call, given = next(fit for base, fit in _FIT_TAKES.items() if issubclass(cls, base))
@@ -391,7 +483,10 @@ def _check_source(name: str, cls: Any) -> None:
 
 
 def _check_experiment(name: str, cls: Any) -> None:
-    _complaint("experiment", name, cls, (Experiment,))
+    complain = _complaint("experiment", name, cls, (Experiment,))
+    drawn = getattr(cls, "figures", None)
+    if not isinstance(drawn, tuple) or not all(isinstance(f, str) or callable(f) for f in drawn):
+        complain(f"`figures` must be a tuple of functions or names; got {drawn!r}")
 
 
 def _complaint(kind: str, name: str, cls: Any, bases: tuple[type, ...]) -> Callable[[str], None]:
@@ -495,3 +590,4 @@ estimators = Registry("estimator", "entbench.estimators", _check_estimator)
 sources = Registry("source", "entbench.sources", _check_source)
 experiments = Registry("experiment", "entbench.experiments", _check_experiment)
 suites = Registry("suite", "entbench.suites")
+theorems = Registry("theorem", "entbench.theorems")

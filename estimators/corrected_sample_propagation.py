@@ -73,6 +73,7 @@ class JackknifeSamplePropagation(SamplePropagation):
     """
 
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "either"
+    plug_in: ClassVar[bool] = False
     _statistic: ClassVar[Statistic] = "jackknife"
 
 
@@ -127,6 +128,7 @@ class MillerMadowSamplePropagation(SamplePropagation):
     """
 
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "either"
+    plug_in: ClassVar[bool] = False
     _statistic: ClassVar[Statistic] = "miller-madow"
 
 
@@ -182,6 +184,8 @@ class LeaveOneOutSamplePropagation(SamplePropagation):
     """
 
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "high"
+    plug_in: ClassVar[bool] = False
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = "above"
     _statistic: ClassVar[Statistic] = "leave-one-out"
 
     def __init__(

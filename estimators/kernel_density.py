@@ -114,6 +114,7 @@ class KernelDensityEntropy(EntropyEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
     version: ClassVar[str] = "3"
+    rate: ClassVar[Literal["", "nearest neighbours", "kernels"]] = "kernels"
 
     def __init__(
         self,

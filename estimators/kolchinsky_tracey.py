@@ -113,6 +113,7 @@ class KolchinskyTraceyUpper(_PairwiseDistanceBound):
     """
 
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "upper bound"
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = "above"
 
     def __init__(self, sigma: float, n_jobs: int | None = None) -> None:
         self.sigma = sigma
@@ -167,6 +168,7 @@ class KolchinskyTraceyLower(_PairwiseDistanceBound):
     """
 
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "lower bound"
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = "below"
 
     def __init__(self, sigma: float, alpha: float = 0.5, n_jobs: int | None = None) -> None:
         self.sigma = sigma

@@ -135,6 +135,7 @@ class KolchinskyTraceyMIUpper(_PairwiseDistanceInformation):
     """
 
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "upper bound"
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = "above"
     _stretch = 1.0
     _conditional_stretch = 2.0
 
@@ -192,5 +193,6 @@ class KolchinskyTraceyMILower(_PairwiseDistanceInformation):
     """
 
     role: ClassVar[Literal["estimate", "upper bound", "lower bound"]] = "lower bound"
+    beside_plug_in: ClassVar[Literal["", "below", "above"]] = "below"
     _stretch = 2.0
     _conditional_stretch = 1.0

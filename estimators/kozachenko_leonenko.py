@@ -79,6 +79,7 @@ class KozachenkoLeonenko(EntropyEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
     version: ClassVar[str] = "2"
+    rate: ClassVar[Literal["", "nearest neighbours", "kernels"]] = "nearest neighbours"
 
     def __init__(self, k: int = 4, norm: str = "l2", n_jobs: int | None = None) -> None:
         self.k = k

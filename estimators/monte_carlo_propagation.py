@@ -129,6 +129,7 @@ class MonteCarloPropagation(EntropyEstimator):
     version: ClassVar[str] = "4"
     no_interval: ClassVar[str] = FEW
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
+    plug_in: ClassVar[bool] = True
 
     standard_error_: float
 
@@ -147,6 +148,11 @@ class MonteCarloPropagation(EntropyEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.confidence = confidence
+
+    @property
+    def draws_per_component(self) -> int:  # type: ignore[override]
+        """Points from each component."""
+        return int(self.draws)
 
     def check_parameters(self) -> None:
         """Raise where a parameter is out of range."""

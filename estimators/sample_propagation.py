@@ -122,6 +122,7 @@ class SamplePropagation(EntropyEstimator):
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "8"
     bias_direction: ClassVar[Literal["low", "high", "either"]] = "low"
+    plug_in: ClassVar[bool] = True
     no_interval: ClassVar[str] = FEW
     _statistic: ClassVar[Statistic] = "plug-in"
 

@@ -175,6 +175,7 @@ class SamplePropagationMI(MutualInformationEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "signal"
     version: ClassVar[str] = "6"
+    plug_in: ClassVar[bool] = True
 
     no_interval: ClassVar[str] = f"{FEW}, or no end: {ENDLESS}"
 

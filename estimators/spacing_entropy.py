@@ -75,6 +75,7 @@ class SpacingEntropy(EntropyEstimator):
 
     reads: ClassVar[Literal["signal", "noisy"]] = "noisy"
     version: ClassVar[str] = "2"
+    most_columns: ClassVar[int | None] = 1
 
     def __init__(self, method: str = "auto", window_length: int | None = None) -> None:
         self.method = method

@@ -36,7 +36,8 @@ def test_reference_has_every_public_name_once(module: str) -> None:
     if f"automodule:: {module}\n   :members:" in text:
         return  # which are those of __all__
     listed = re.findall(r"^\.\. auto(?:function|class):: (\w+)$", text, re.MULTILINE)
-    public = set(importlib.import_module(module).__all__) - {"__version__"}
+    # of the catalogue of theorems, the page has every entry
+    public = set(importlib.import_module(module).__all__) - {"__version__", "THEOREMS"}
     assert sorted(listed) == sorted(public)
 
 

@@ -14,6 +14,13 @@ from entbench.bounds._capacity import (
     power_limited_capacity,
     trivial_range,
 )
+from entbench.bounds._catalogue import (
+    THEOREMS,
+    moment_norm,
+    range_of,
+    says_nothing,
+    theorems_of,
+)
 from entbench.bounds._minimax import (
     minimax_risk_bound,
     theorem_2_exponent_bounds,
@@ -71,6 +78,7 @@ from entbench.bounds._theorem_6 import (
 )
 
 __all__ = [
+    "THEOREMS",
     "binary_entropy",
     "count_entropy_deviation",
     "cross_entropy_deviation",
@@ -84,6 +92,7 @@ __all__ = [
     "kl_shift_bound",
     "kl_shift_printed",
     "minimax_risk_bound",
+    "moment_norm",
     "monte_carlo_mse_bound",
     "monte_carlo_mse_control_variate",
     "monte_carlo_mse_theorem_7",
@@ -97,6 +106,8 @@ __all__ = [
     "plug_in_risk_theorem_4_printed",
     "plug_in_risk_theorem_5",
     "power_limited_capacity",
+    "range_of",
+    "says_nothing",
     "smoothed_kl_bound",
     "smoothed_wasserstein_2_exponent",
     "subgaussian_bias_bound",
@@ -112,6 +123,7 @@ __all__ = [
     "theorem_6_log_samples",
     "theorem_6_smallest_epsilon",
     "theorem_6_witness",
+    "theorems_of",
     "trivial_range",
     "tv_shift_bound",
     "tv_shift_printed",

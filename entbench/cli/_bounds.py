@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,112 +13,12 @@ from click.shell_completion import CompletionItem
 from entbench.cli._common import assignments, format_option, sample_size, show
 
 if TYPE_CHECKING:
+    from entbench._theorem import Theorem
     from entbench.report import Table
 
 _DEFAULTS = {"d": "5", "sigma": "0.1", "n": "1e2:1e6:log5"}
 _KEYS = (*_DEFAULTS, "K")
 _MOST_ROWS = 10_000
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A bound in nats: the function of `entbench.bounds`, of n, d, sigma and perhaps K."""
-
-    name: str
-    header: str
-    note: str
-    function: str
-    upper: bool = True
-    subgaussian: bool = False
-    K: float | None = None
-
-    def value(self, n: int, dim: int, sigma: float, K: float | None) -> float:
-        """Return the bound; raise ValueError where the theorem does not reach."""
-        from entbench import bounds as theory
-
-        norm = K if self.subgaussian else self.K
-        bound: float = getattr(theory, self.function)(n, dim, sigma, *([norm] if norm else []))
-        return bound
-
-
-_COLUMNS = (
-    _Column(
-        "risk_upper",
-        "risk",
-        "E|h - h_SP| of the plug-in is at most this for every S in the cube, every n; proved: "
-        "sqrt(V/n) + log(1 + [(1 + sqrt(2/pi)/sigma)^d - 1]/n).",
-        "plug_in_risk_bound",
-    ),
-    _Column(
-        "theorem_4_upper",
-        "thm 4",
-        "the same quantity by Theorem 4 of Goldfeld et al. (2019), in a form proved for every n.",
-        "plug_in_risk_theorem_4",
-    ),
-    _Column(
-        "theorem_4_printed_upper",
-        "thm 4*",
-        "Theorem 4 as printed, eq. (12), least over epsilon, tail 2 sqrt(M)/n; an uncertain "
-        "reading, for n sufficiently large: not to be cited.",
-        "plug_in_risk_theorem_4_printed",
-    ),
-    _Column(
-        "theorem_5_printed_upper",
-        "thm 5*",
-        "Theorem 5, eq. (14), for coordinates of moment norm 1, as in the cube; partly "
-        "reconstructed, for n sufficiently large: not to be cited.",
-        "plug_in_risk_theorem_5",
-        K=1.0,
-    ),
-    _Column(
-        "information_upper",
-        "I(X;T)",
-        "E|I(X;T) - I_SP| is at most this, n inputs and n samples for each, T = S+Z in a cube "
-        "layer: Guarantee 3, 2 risk + d log(1 + 1/sigma^2)/(4 sqrt n); proved.",
-        "information_risk_bound",
-    ),
-    _Column(
-        "subgaussian_risk_upper",
-        "subg",
-        "E|h - h_SP| for every S of mean 0 with E exp(a.S) <= exp(K^2 |a|^2/2), every n; "
-        "proved: {2u^2 sqrt(d(d+2)) + 5d K^2/sigma^2} u^(d/2) e^(3d/16)/sqrt n, "
-        "u = 1/sqrt 2 + K/sigma.",
-        "subgaussian_risk_bound",
-        subgaussian=True,
-    ),
-    _Column(
-        "subgaussian_bias_upper",
-        "subg bias",
-        "h - E h_SP for the same S, only if K < sigma/2; recalled, derived again: "
-        "log(1 + [(1 - 4 K^2/sigma^2)^(-d/2) - 1]/n).",
-        "subgaussian_bias_bound",
-        subgaussian=True,
-    ),
-    _Column(
-        "bias_lower",
-        "bias >=",
-        "some S in the cube gives the plug-in at least this bias h - E h_SP; proved: "
-        "max_k d I_1(k) - E H(counts), k <= 200.",
-        "worst_case_bias_bound",
-        upper=False,
-    ),
-    _Column(
-        "theorem_6_lower",
-        "thm 6 >=",
-        "the same by Theorem 6 of Goldfeld et al. (2019), eq. (16), best epsilon; proved; "
-        "negative values say nothing.",
-        "theorem_6_bias_bound",
-        upper=False,
-    ),
-    _Column(
-        "minimax_lower",
-        "any >=",
-        "whatever the estimator, some S in the cube makes its E|h - estimate| at least this; "
-        "proved, by birthday collisions.",
-        "minimax_risk_bound",
-        upper=False,
-    ),
-)
 
 
 def _complete_keys(
@@ -138,10 +37,11 @@ def bounds(tokens: Sequence[str], format_: str) -> None:
     every S in the cube [-1, 1]^d; with K also for K-subgaussian S. Values are in nats; an upper
     bound longer than the range of h(S+Z) is marked vacuous.
     """
+    from entbench.bounds import theorems_of
     from entbench.report import Printout
 
     settings = _settings(assignments(tokens))
-    columns = [c for c in _COLUMNS if settings["K"] != [None] or not c.subgaussian]
+    columns = theorems_of("cube", *(() if settings["K"] == [None] else ("subgaussian",)))
     cases = list(itertools.product(settings["d"], settings["sigma"], settings["K"]))
     if len(cases) * len(settings["n"]) > _MOST_ROWS:
         raise ValueError(
@@ -154,7 +54,7 @@ def bounds(tokens: Sequence[str], format_: str) -> None:
         tables.append(_table(made, columns))
     data = {"unit": "nats", "bounds": rows, "notes": {c.name: c.note for c in columns}}
     records = [_record(row) for row in rows]
-    notes = [f"{c.header}: {c.note}" for c in columns] + _marks(rows)
+    notes = [f"{c.class_header}: {c.note}" for c in columns] + _marks(rows)
     heading = "bounds on the error of h(S+Z) from n samples of S, in nats"
     show(Printout(data, records, tables, notes, heading), format_)
 
@@ -182,51 +82,41 @@ def _settings(given: dict[str, str]) -> dict[str, list[Any]]:
 
 
 def _row(
-    n: int, dim: int, sigma: float, K: float | None, columns: Sequence[_Column]
+    n: int, dim: int, sigma: float, K: float | None, columns: Sequence[Theorem]
 ) -> dict[str, Any]:
     """Return one row's values; None where a bound does not hold or exceeds the floating range."""
-    from entbench import bounds as theory
+    from entbench._base import SourceFacts
+    from entbench.bounds import range_of, says_nothing
 
-    length = theory.trivial_range(dim, sigma)
+    cube = SourceFacts(dim, sigma, in_unit_cube=True)
+    classes = {"cube": cube, "subgaussian": SourceFacts(dim, sigma, subgaussian_constant=K)}
     setting = {"d": dim, "sigma": sigma, **({} if K is None else {"K": K}), "n": n}
     values: dict[str, float | None] = {}
     vacuous = []
     for column in columns:
-        try:
-            value = column.value(n, dim, sigma, K)
-        except ValueError:  # the setting is valid, the theorem does not reach it
-            values[column.name] = None
-            continue
-        values[column.name] = value if math.isfinite(value) else None
-        if column.upper and value > _length(column, length, dim, sigma, K):
+        facts = classes[column.in_class]
+        value = column.function(n, facts)
+        values[column.name] = value if value is not None and math.isfinite(value) else None
+        if value is not None and column.side == "upper" and says_nothing(column, value, facts):
             vacuous.append(column.name)
-    return {**setting, "range": length, **values, "vacuous": vacuous}
-
-
-def _length(column: _Column, length: float, dim: int, sigma: float, K: float | None) -> float:
-    """Return the range of what the column bounds an error of."""
-    from entbench import bounds as theory
-
-    if not column.subgaussian or K is None:
-        return length
-    return theory.power_limited_capacity(dim, sigma, K**2)
+    return {**setting, "range": range_of(cube), **values, "vacuous": vacuous}
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "vacuous": " ".join(row["vacuous"])}
 
 
-def _table(rows: Sequence[dict[str, Any]], columns: Sequence[_Column]) -> Table:
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[Theorem]) -> Table:
     from entbench.report import Table
 
     first = rows[0]
     label = ", ".join(f"{key}={first[key]:.6g}" for key in ("d", "sigma", "K") if key in first)
     return Table(
-        headers=("n", *(column.header for column in columns)),
+        headers=("n", *(column.class_header for column in columns)),
         rows=[(sample_size(row["n"]), *(_cell(row, c.name) for c in columns)) for row in rows],
         title=f"{label}: in the cube h(S+Z) has a range of {_number(first['range'])} nats",
         gaps=False,
-        aside=sum(not column.upper for column in columns),
+        aside=sum(column.side == "lower" for column in columns),
         aside_title="lower bounds, beside the sharpest upper one",
         left=0,
     )

@@ -60,7 +60,8 @@ plugin_option = click.option(
     "plugins",
     multiple=True,
     metavar="FILE.py|MODULE",
-    help="Load a file or module that registers estimators or sources. Repeatable.",
+    help="Load a file or module that registers estimators, sources, theorems or experiments. "
+    "Repeatable.",
 )
 
 

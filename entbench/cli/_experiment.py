@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def run_experiment_suite(
             memory=options.memory,
         )
     if options.out is not None:
-        for written in report.write_experiment_files(run, options.out):
+        for written in report.write_experiment_files(run, options.out, partial(say, False)):
             say(options.quiet, f"wrote {written}")
     say(options.quiet, f"steps are kept in {path}")
     show(report.experiment_printout(run), options.format_)

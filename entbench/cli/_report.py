@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from entbench.cli._common import run_argument, store_option
+from entbench.cli._common import load_plugins, plugin_option, run_argument, store_option
 
 
 @click.command()
@@ -18,7 +19,8 @@ from entbench.cli._common import run_argument, store_option
     help="File to write, or folder.  [default: report-SUITE-ID.html in the current folder]",
 )
 @store_option
-def report(run: str, out: Path | None, store: Path | None) -> None:
+@plugin_option
+def report(run: str, out: Path | None, store: Path | None, plugins: Sequence[str]) -> None:
     """Write a run as one HTML file: tables, figures, checks, truth, and how to repeat it.
 
     RUN is latest, a run's id or its beginning, a suite's name, v0.1.0, a store's file or FILE:RUN.
@@ -28,6 +30,7 @@ def report(run: str, out: Path | None, store: Path | None) -> None:
     from entbench.report.html import report_name, write_report
     from entbench.runner import stored_run
 
+    load_plugins(plugins)
     found = stored_run(run, store)
     path = out if out is not None else Path()
     if path.is_dir():

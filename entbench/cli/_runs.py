@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,13 +148,14 @@ def show_run(
     found = stored_run(run, store)
     if out is not None:
         report.check_folder(out)
+    complain = partial(say, False)
     if isinstance(found, ExperimentRun):
-        written = report.write_experiment_files(found, out) if out is not None else []
+        written = report.write_experiment_files(found, out, complain) if out is not None else []
         printout = report.experiment_printout(found)
         good = all(measurement.ok for measurement in found.measurements)
     else:
         summary = report.summarise(found)
-        written = report.write_files(summary, out) if out is not None else []
+        written = report.write_files(summary, out, complain) if out is not None else []
         printout, good = report.suite_printout(summary), summary.holds
     for path in written:
         say(False, f"wrote {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def suite(
         refused["--dask"] = dask
         options = Options(jobs, store, rerun, dry_run, format_, out, quiet, timeout, memory)
         sys.exit(run_experiment_suite(file, _assigned(tokens), refused, options))
-    wanted = _wanted(tokens, estimators, trials, seed, added)
+    wanted = _wanted(tokens, estimators, trials, seed, added, quiet)
     report.check_requests(wanted.checks or (), wanted.figures, wanted.tables, wanted.error)
     if out is not None and not dry_run:
         report.check_folder(out)
@@ -153,7 +154,7 @@ def suite(
         )
     summary = report.summarise(run)
     if out is not None:
-        for written in report.write_files(summary, out):
+        for written in report.write_files(summary, out, partial(say, False)):
             say(quiet, f"wrote {written}")
     say(quiet, f"cells are kept in {path}")
     show(report.suite_printout(summary), format_)
@@ -166,9 +167,10 @@ def _wanted(
     trials: int | None,
     seed: int | None,
     added: Sequence[str],
+    quiet: bool,
 ) -> Suite:
-    """Return the suite asked for; a plugin's estimators join its own unless ``-e`` chooses."""
-    from entbench.runner import load_suite, override
+    """Return the suite asked for; those of a plugin that fit join its own unless ``-e`` chooses."""
+    from entbench.runner import load_suite, override, unfit
 
     wanted = override(
         load_suite(_name(tokens)),
@@ -177,8 +179,11 @@ def _wanted(
         trials=trials,
         seed=seed,
     )
-    if not estimators:
-        wanted = replace(wanted, estimators=(*wanted.estimators, *((name, {}) for name in added)))
+    for name in () if estimators else added:
+        why = unfit(wanted, name)
+        say(quiet or not why, f"{name} of the plugin is not added: {why}")
+        if not why:
+            wanted = replace(wanted, estimators=(*wanted.estimators, (name, {})))
     return wanted
 
 

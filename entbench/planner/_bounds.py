@@ -7,17 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from entbench import bounds
+from entbench._base import SourceFacts
+from entbench._theorem import Theorem
 from entbench._validation import check_choice, check_integer, check_positive
+from entbench.bounds import THEOREMS
 from entbench.planner._inversion import smallest_n, smallest_sigma
 
 Kind = Literal["sufficient", "bias only", "necessary", "predicted"]
 
 _LOWEST_SIGMA, _HIGHEST_SIGMA, _STEPS = 1e-6, 1e6, 60
-# counts of more samples lose digits in the entropy that the bound takes, and cost seconds
-_MOST_COUNTED = 10**9
 
 
 @dataclass(frozen=True)
@@ -43,31 +41,24 @@ class Bound:
     largest_n: int = 10**300
 
 
-def _cube_bias(n: int, dim: int, sigma: float) -> float:
-    """Return ``log(1 + I_chi2/n)`` with ``I_chi2 <= (1 + sqrt(2/pi)/sigma)^dim - 1``."""
-    log_volume = dim * math.log1p(math.sqrt(2.0 / math.pi) / sigma)
-    log_excess = log_volume + math.log(-math.expm1(-log_volume)) - math.log(n)
-    return float(np.logaddexp(0.0, log_excess))
+def _kind(theorem: Theorem) -> Kind:
+    if theorem.side == "lower":
+        return "necessary"
+    return "bias only" if theorem.statistic == "bias" else "sufficient"
+
+
+def _error_at(theorem: Theorem) -> Callable[[int, int, float], float]:
+    def error_at(n: int, dim: int, sigma: float) -> float:
+        value = theorem.function(n, SourceFacts(dim, sigma, in_unit_cube=True))
+        return math.inf if value is None else value
+
+    return error_at
 
 
 BOUNDS: dict[str, Bound] = {
-    "risk": Bound(
-        "sufficient",
-        "risk bound, every S in the cube",
-        bounds.plug_in_risk_bound,
-    ),
-    "theorem-4": Bound(
-        "sufficient",
-        "Theorem 4, proved for every n, every S in the cube",
-        bounds.plug_in_risk_theorem_4,
-    ),
-    "bias": Bound("bias only", "bias bound, every S in the cube", _cube_bias),
-    "worst-case-bias": Bound(
-        "necessary",
-        "bias of the worst S in the cube",
-        bounds.worst_case_bias_bound,
-        _MOST_COUNTED,
-    ),
+    theorem.planned: Bound(_kind(theorem), theorem.about, _error_at(theorem), theorem.largest_n)
+    for theorem in THEOREMS.values()
+    if theorem.planned
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from entbench._base import SourceFacts
+from entbench._base import Source, SourceFacts
 from entbench._records import Case, Spec
+from entbench._theorem import ESTIMATE, Theorem
+from entbench.bounds import THEOREMS
 from entbench.report._capacity import capacities_of
 from entbench.report._chance import (
     error_quantile,
@@ -27,7 +28,7 @@ from entbench.report._coverage import FALSE_ALARM, Coverage, cause, coverages_of
 from entbench.report._integration import IntegrationError, integration_errors
 from entbench.report._intervals import Floats
 from entbench.report._statistics import Row, matched_trials
-from entbench.report._theorems import THEOREMS, bounds_for
+from entbench.report._theorems import bounds_for
 from entbench.report._worst_case import HardPair, hard_pairs
 
 Status = Literal["holds", "violated", "cannot tell", "vacuous", "not applicable"]
@@ -36,15 +37,6 @@ Status = Literal["holds", "violated", "cannot tell", "vacuous", "not applicable"
 # where that is fine enough for its tolerance, so its value is off by up to some 1e-7.
 NUMERICAL_SLACK = 1e-6
 _ROUNDING = 1e-12  # of exact values, relative
-
-# of the same samples, whose value is not above whose
-_ORDERED = [
-    ("kt-lower", "sp"),
-    ("sp", "kt-upper"),
-    ("kt-mi-lower", "sp-mi"),
-    ("sp-mi", "kt-mi-upper"),
-]
-_BRACKET = [("sp", "sp-loo")]
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,7 @@ class CheckKind:
         What a run must have for it.
     compare : callable
         Yields what can be compared, a setting at a time.
-    theorems : tuple of str
+    theorems : tuple of Theorem
         What it compares with: columns beside the table.
     by_default : bool
         Whether a suite that names no checks runs it: not what is printed in a paper, and not
@@ -123,31 +115,39 @@ class CheckKind:
     what: str
     needs: str
     compare: Callable[[Sequence[Row], Sequence[Case]], Iterator[Setting]]
-    theorems: tuple[str, ...] = ()
+    theorems: tuple[Theorem, ...] = ()
     by_default: bool = True
     finds: str = "a violation of {} nats"
 
 
 def run_checks(
-    names: Sequence[str] | None, rows: Sequence[Row], cases: Sequence[Case]
+    names: Sequence[str] | None,
+    rows: Sequence[Row],
+    cases: Sequence[Case],
+    theorems: Sequence[Theorem] = (),
 ) -> tuple[Check, ...]:
     """Run the checks of these names; for None, those by default that have something to compare.
+
+    Those of `theorems`, which plugins added, are run beside them.
 
     A run of which all theorems hold has a violation with a probability of `FALSE_ALARM` at most:
     its checks share it, and the comparisons of each. By default a check whose bound is vacuous is
     left out.
     """
     asked = [name for name, kind in CHECKS.items() if kind.by_default] if names is None else names
-    settings = {name: list(CHECKS[name].compare(rows, cases)) for name in asked}
+    kinds = {name: CHECKS[name] for name in asked}
+    for theorem in (theorem for theorem in theorems if theorem.check):
+        name = f"{theorem.check} (plugin)" if theorem.check in CHECKS else theorem.check
+        kinds[name] = _of_theorems(theorem)
+    settings = {name: list(kind.compare(rows, cases)) for name, kind in kinds.items()}
     level = FALSE_ALARM / max(1, sum(any(found) for found in settings.values()))
-    checks = [_check(name, settings[name], level) for name in asked]
+    checks = [_check(name, kinds[name], settings[name], level) for name in kinds]
     said = {"holds", "violated", "cannot tell"}
     return tuple(check for check in checks if names is not None or check.status in said)
 
 
-def _check(name: str, settings: Sequence[Setting], level: float) -> Check:
+def _check(name: str, kind: CheckKind, settings: Sequence[Setting], level: float) -> Check:
     """Return the check of that name, which is wrong with probability `level` at most."""
-    kind = CHECKS[name]
     level /= max(1, sum(map(len, settings)))
     broken = [text for setting in settings for each in setting if (text := each.broken(level))]
     found = [_reach(setting, level) for setting in settings if setting]
@@ -248,28 +248,32 @@ def _of_each(text: str, beyond: Floats, errors: Floats, slack: float, unpaired: 
     return Comparison(broken, finds, unpaired)
 
 
-def _of_theorems(what: str, *theorems: str, by_default: bool = True) -> CheckKind:
-    """Return the check of each plug-in's row with its own bounds."""
+def _of_theorems(*theorems: Theorem) -> CheckKind:
+    """Return the check of each row with its own bounds."""
 
     def compare(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
         facts = _facts(cases)
         for row in rows:
             known = facts[row.source]
             found = bounds_for(row, known, theorems)
-            telling = {k: v for k, v in found.values.items() if k not in found.vacuous}
+            telling = [t for t in theorems if t.name in found.values.keys() - found.vacuous]
             if known is None or not len(row.errors) or not found.values:
                 continue
-            compared = [c for k, v in telling.items() for c in _with_bound(row, k, v, known)]
+            compared = [
+                c for t in telling for c in _with_bound(row, t, found.values[t.name], known)
+            ]
             if compared or not telling:
                 yield tuple(compared)
 
+    what = next((t.checked for t in theorems if t.checked), theorems[0].note)
     needs = "a trial of sp and what the bound asks of a source"
-    return CheckKind(what, needs, compare, theorems, by_default)
+    return CheckKind(what, needs, compare, theorems, theorems[0].certainty != "printed")
 
 
-def _with_bound(row: Row, name: str, bound: float, facts: SourceFacts) -> Iterator[Comparison]:
+def _with_bound(
+    row: Row, theorem: Theorem, bound: float, facts: SourceFacts
+) -> Iterator[Comparison]:
     """Compare a row's statistic with a bound, and each of its trials where the theorem does."""
-    theorem = THEOREMS[name]
     slack = row.reference_limit + NUMERICAL_SLACK
     each = theorem.each(row.n, facts) if theorem.each else None
     if each is not None and each >= 0.0 and row.converged.any():
@@ -281,23 +285,31 @@ def _with_bound(row: Row, name: str, bound: float, facts: SourceFacts) -> Iterat
         return  # the mean then says no more
     of_bias, above = theorem.statistic == "bias", theorem.side == "upper"
     mean = float(-row.errors.mean() if of_bias else np.abs(row.errors).mean())
-    called = "h - E sp" if of_bias else "MAE"
+    called = f"h - E {row.estimator.label}" if of_bias else "MAE"
     beyond = mean - bound if above else bound - mean
     side = "above" if above else "below"
     text = f"{_where(row)}: {called} is {side} {bound:.4g}"
     yield _of_mean(text, beyond - slack, row, facts)
 
 
-def _in_order(pairs: Sequence[tuple[str, str]], rows: Sequence[Row]) -> Iterator[Setting]:
-    """Compare two values of the same samples, of which one is never above the other."""
-    of: dict[tuple[Spec, int, str], list[Row]] = {}
+def _in_order(rows: Sequence[Row], bounds: bool) -> Iterator[Setting]:
+    """Compare the plug-in with values that are on one side of it for the same samples.
+
+    With those of bounds, or those of estimates.
+    """
+    plug_ins: dict[tuple[Spec, int, str], list[Row]] = {}
     for row in rows:
-        of.setdefault((row.source, row.n, row.estimator.name), []).append(row)
-    for low, high in pairs:
-        for (source, n, name), lower in of.items():
-            if name == low:
-                for row, other in itertools.product(lower, of.get((source, n, high), [])):
-                    yield from _pair(row, other)
+        if row.estimator.facts.plug_in:
+            plug_ins.setdefault(_place(row), []).append(row)
+    for row in rows:
+        side, role = row.estimator.facts.beside_plug_in, row.estimator.facts.role
+        for other in plug_ins.get(_place(row), ()) if side else ():
+            if (role != ESTIMATE) == bounds:
+                yield from _pair(*((row, other) if side == "below" else (other, row)))
+
+
+def _place(row: Row) -> tuple[Spec, int, str]:
+    return row.source, row.n, row.estimator.facts.quantity
 
 
 def _pair(row: Row, other: Row) -> Iterator[Setting]:
@@ -317,20 +329,21 @@ def _pair(row: Row, other: Row) -> Iterator[Setting]:
 
 def _pairwise(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare pairwise-distance bounds with the plug-in, each trial's own."""
-    yield from _in_order(_ORDERED, rows)
+    yield from _in_order(rows, bounds=True)
 
 
 def _bracket(rows: Sequence[Row], cases: Sequence[Case]) -> Iterator[Setting]:
     """Compare sp with sp-loo in each trial, and the means of both with the truth between them."""
     facts = _facts(cases)
     for row in rows:
-        if not len(row.errors):
+        said = row.estimator.facts
+        if not len(row.errors) or said.quantity != Source.quantity or said.role != ESTIMATE:
             continue
-        if row.estimator.name == "sp":
+        if said.plug_in:
             yield (_below_truth(row, facts[row.source]),)
-        elif row.estimator.name == "sp-loo":
+        elif said.beside_plug_in == "above" and said.bias_direction == "high":
             yield (_above_truth(row, facts[row.source]),)
-    yield from _in_order(_BRACKET, rows)
+    yield from _in_order(rows, bounds=False)
 
 
 def _below_truth(row: Row, facts: SourceFacts | None) -> Comparison:
@@ -425,25 +438,17 @@ def _certain(text: str, finds: float) -> Comparison:
     return Comparison(lambda level: text, lambda level: finds)
 
 
+def _catalogued() -> dict[str, CheckKind]:
+    """Return the checks of the theorems that have one, by name."""
+    found: dict[str, list[Theorem]] = {}
+    for theorem in THEOREMS.values():
+        if theorem.check:
+            found.setdefault(theorem.check, []).append(theorem)
+    return {name: _of_theorems(*theorems) for name, theorems in found.items()}
+
+
 CHECKS: dict[str, CheckKind] = {
-    "plug-in-bias": _of_theorems("bias of sp within its bounds", "bias_lower", "bias_upper"),
-    "plug-in-risk": _of_theorems("mean absolute error of sp below its bound", "risk_upper"),
-    "theorem-4": _of_theorems(
-        "mean absolute error of sp below Theorem 4 as printed",
-        "theorem_4_printed",
-        by_default=False,
-    ),
-    "theorem-5": _of_theorems(
-        "mean absolute error of sp below Theorem 5 as printed",
-        "theorem_5_printed",
-        by_default=False,
-    ),
-    "theorem-6": _of_theorems("bias of sp above that of Theorem 6", "theorem_6"),
-    "subgaussian": _of_theorems(
-        "bias and mean absolute error of sp below the bounds for K-subgaussian S",
-        "subgaussian_bias",
-        "subgaussian_risk",
-    ),
+    **_catalogued(),
     "pairwise-bounds": CheckKind(
         "sp and sp-mi between the pairwise-distance bounds of their own draws",
         "a trial of both",

@@ -15,7 +15,6 @@ from entbench._base import SourceFacts
 from entbench._records import Scalar, Spec
 from entbench.report._intervals import Limits
 from entbench.report._statistics import Row, Slope, half_width, lack_of_fit
-from entbench.report._theorems import PLUG_INS
 
 _LOG_2 = math.log(2.0)
 _TWO_SIDED = 1.96  # the normal quantile of 95 %
@@ -148,7 +147,7 @@ def _needed(curve: Sequence[Row], facts: SourceFacts, error: float) -> Needed:
     log_n, censored = _reached(curve, error)
     limits = _limits(curve, error)
     theorem_6 = None
-    plug_in = curve[0].estimator.name in PLUG_INS
+    plug_in = curve[0].estimator.facts.plug_in
     if plug_in and facts.log_values is not None and facts.decoding_error is not None:
         theorem_6 = bounds.fano_bias_bound(1, facts.log_values, facts.decoding_error) - error
     order = bounds.theorem_3_log_rate(facts.dim, facts.sigma, error)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from entbench import _registry
-from entbench._base import Claim, ExperimentResult, ResultTable
+from entbench._base import Claim, Experiment, ExperimentResult, ResultTable
 from entbench._records import ExperimentRun, Measurement, Spec
 from entbench.report._format import number
 from entbench.report._render import Printout, Table
@@ -15,23 +15,55 @@ _MOST_LINES, _MOST_SETTINGS = 14, 4
 _MARKS = {True: "✓ yes", False: "✗ no", None: "- not told"}
 
 
-def claims_of(run: ExperimentRun) -> list[Claim]:
-    """Return what the paper says, beside what was measured."""
-    experiment = _registry.experiments.load(run.experiment)
-    found: list[Claim] = experiment.claims(results_of(run))
-    return found
+class Said(NamedTuple):
+    """What an experiment makes of the results of a run.
+
+    Attributes
+    ----------
+    claims : list of Claim
+        What the paper says, beside what was measured.
+    tables : list of ResultTable
+        The paper's tables as they came out.
+    remark : str
+        How far the run went.
+    figures : tuple
+        See `Experiment.figures`.
+    missing : tuple of str
+        What is left out, and why: a line each.
+    """
+
+    claims: list[Claim]
+    tables: list[ResultTable]
+    remark: str
+    figures: tuple[Any, ...]
+    missing: tuple[str, ...]
 
 
-def tables_of(run: ExperimentRun) -> list[ResultTable]:
-    """Return the paper's tables as they came out."""
-    experiment = _registry.experiments.load(run.experiment)
-    found: list[ResultTable] = experiment.tables(results_of(run))
-    return found
+def said_of(run: ExperimentRun) -> Said:
+    """Return what the run's experiment makes of it; its results are in the record in any case.
 
-
-def remark_of(run: ExperimentRun) -> str:
-    """Return how far the run went."""
-    return str(_registry.experiments.load(run.experiment).remark(results_of(run)))
+    An experiment that is not known here says nothing, and a run cut short may lack what a claim
+    takes for granted.
+    """
+    results = results_of(run)
+    missing = []
+    experiment: Any = Experiment  # which says nothing of its own
+    try:
+        experiment = _registry.experiments.load(run.experiment)
+    except (ValueError, TypeError):
+        missing.append(
+            f"! claims, tables and figures are left out: experiment {run.experiment!r} is not "
+            "known here; load its plugin (--plugin)"
+        )
+    found: dict[str, Any] = {"claims": [], "tables": [], "remark": ""}
+    for name in found:
+        try:
+            found[name] = getattr(experiment, name)(results)
+        except Exception as failure:
+            why = " ".join(f"{type(failure).__name__}: {failure}".split())
+            missing.append(f"! {name} cannot be made from this run: {why}")
+    figures = experiment.figures if results else ()
+    return Said(**found, figures=figures, missing=tuple(missing))
 
 
 def results_of(run: ExperimentRun) -> list[ExperimentResult]:
@@ -47,7 +79,8 @@ def results_of(run: ExperimentRun) -> list[ExperimentResult]:
 
 def experiment_printout(run: ExperimentRun) -> Printout:
     """Return the printout of a run: a table for each setting, the paper's, and the claims."""
-    claims, tables, remark = claims_of(run), tables_of(run), remark_of(run)
+    said = said_of(run)
+    claims, tables, remark = said.claims, said.tables, said.remark
     data = {
         "suite": run.suite,
         "experiment": run.experiment,
@@ -68,7 +101,10 @@ def experiment_printout(run: ExperimentRun) -> Printout:
             *(Table(t.headers, t.rows, t.title, gaps=False) for t in tables),
             *_claim_tables(claims, remark),
         ],
-        notes=[f"✗ failed: {f.message} [{f.step.label}]" for f in failed[:5]],
+        notes=[
+            *(f"✗ failed: {f.message} [{f.step.label}]" for f in failed[:5]),
+            *said.missing,
+        ],
         heading=f"{run.suite}, preset {run.preset}: {len(run.measurements)} steps; nats",
     )
 

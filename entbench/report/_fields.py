@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entbench import _registry
 from entbench._records import Record, Spec, SuiteRun
 from entbench.report._ranks import LogMeans, Pairs, log_means, pairs_of, resampling
-
-ESTIMATE = "estimate"
 
 
 @dataclass(frozen=True)
@@ -108,16 +105,7 @@ def fields_of(run: SuiteRun, groups: Groups) -> Iterator[Field]:
         yield Field(source, n, len(common), tuple(whole), logs, times, pairs)
 
 
-def roles_of(run: SuiteRun) -> tuple[dict[str, str], list[str]]:
-    """Return what each estimator's value is meant to be, by label, and who is not known here.
-
-    Who is not known here (a plugin that is not loaded) counts as an estimate.
-    """
-    roles, unknown = {}, []
-    for spec in dict.fromkeys(record.cell.estimator for record in run.records):
-        try:
-            roles[spec.label] = str(_registry.estimators.load(spec.name).role)
-        except (ValueError, TypeError):
-            roles[spec.label] = ESTIMATE
-            unknown.append(spec.label)
-    return roles, list(dict.fromkeys(unknown))
+def roles_of(run: SuiteRun) -> dict[str, str]:
+    """Return whether each estimator's value is an estimate or a bound, by label."""
+    estimators = dict.fromkeys(record.cell.estimator for record in run.records)
+    return {spec.label: spec.facts.role for spec in estimators}

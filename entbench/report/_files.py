@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from entbench import _registry
 from entbench._records import ExperimentRun
-from entbench.report._experiment import experiment_printout, results_of
+from entbench.report._experiment import experiment_printout, results_of, said_of
 from entbench.report._render import Printout, render, to_csv
 from entbench.report._suite import Summary, suite_printout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+OnFailure = Callable[[str], object]
+Data = TypeVar("Data")
 
 
 def check_folder(folder: Path) -> None:
@@ -31,28 +33,57 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"output folder {folder} cannot be written: {error.strerror}.") from error
 
 
-def write_files(summary: Summary, folder: Path) -> list[Path]:
+def write_files(summary: Summary, folder: Path, on_failure: OnFailure | None = None) -> list[Path]:
     """Write ``results.csv``, ``results.json``, the other tables as CSV, and the figures.
 
     Figures come as PNG and SVG. Returns the paths.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the run.
+    folder : Path
+        Where the files go.
+    on_failure : callable, optional
+        Takes a line for each figure that cannot be drawn; the rest is written. By default the
+        first such figure raises.
     """
     from entbench.report.figures import FIGURES  # matplotlib is slow to import
 
     tables = [(_stem(section.name), to_csv(section.records)) for section in summary.sections]
     written = _write_results(suite_printout(summary), tables, folder)
-    for name in summary.run.figures:
-        written += _write_figure(FIGURES[name](summary), name, folder)
-    return written
+    figures = {name: FIGURES[name] for name in summary.run.figures}
+    return written + _write_figures(figures, summary, folder, on_failure)
 
 
-def write_experiment_files(run: ExperimentRun, folder: Path) -> list[Path]:
-    """Write ``results.csv``, ``results.json`` and the experiment's figures; return the paths."""
-    from entbench.report.figures import EXPERIMENT_FIGURES  # matplotlib is slow to import
+def write_experiment_files(
+    run: ExperimentRun, folder: Path, on_failure: OnFailure | None = None
+) -> list[Path]:
+    """Write ``results.csv``, ``results.json`` and the experiment's figures; see `write_files`."""
+    from entbench.report.figures import named_figures  # matplotlib is slow to import
 
     written = _write_results(experiment_printout(run), [], folder)
-    results = results_of(run)
-    for name in _registry.experiments.load(run.experiment).figures if results else ():
-        written += _write_figure(EXPERIMENT_FIGURES[name](results), name, folder)
+    figures = named_figures(said_of(run).figures)
+    return written + _write_figures(figures, results_of(run), folder, on_failure)
+
+
+def _write_figures(
+    figures: Mapping[str, Callable[[Data], Figure]],
+    data: Data,
+    folder: Path,
+    on_failure: OnFailure | None,
+) -> list[Path]:
+    written = []
+    for name, draw in figures.items():
+        try:
+            figure = draw(data)
+        except Exception as failure:
+            if on_failure is None:
+                raise
+            why = " ".join(f"{type(failure).__name__}: {failure}".split())
+            on_failure(f"figure {name} cannot be drawn from this run: {why}")
+        else:
+            written += _write_figure(figure, name, folder)
     return written
 
 

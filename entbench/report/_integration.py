@@ -14,8 +14,6 @@ from entbench._records import Spec
 from entbench.report._intervals import CONFIDENCE, Floats, mean_square_interval
 from entbench.report._statistics import Row, matched_trials
 
-_MONTE_CARLO, _FINE = "sp-monte-carlo", "sp"
-
 
 @dataclass(frozen=True)
 class IntegrationError:
@@ -57,10 +55,12 @@ def integration_errors(
     confidence: float = CONFIDENCE,
 ) -> Iterator[IntegrationError]:
     """Yield the error of each row of plain Monte Carlo, against `sp` on the same samples."""
-    fine = {(row.source, row.n): row for row in rows if row.estimator.name == _FINE}
-    for row in rows:
-        beside, known = fine.get((row.source, row.n)), facts[row.source]
-        if row.estimator.name != _MONTE_CARLO or beside is None or known is None:
+    plug_ins = [row for row in rows if row.estimator.facts.plug_in]
+    fine = {_place(row): row for row in plug_ins if row.estimator.facts.draws_per_component is None}
+    for row in plug_ins:
+        beside, known = fine.get(_place(row)), facts[row.source]
+        draws = row.estimator.facts.draws_per_component
+        if draws is None or beside is None or known is None:
             continue
         coarse, finer, unpaired = matched_trials(row, beside)
         difference = row.errors[coarse] - beside.errors[finer]
@@ -68,7 +68,6 @@ def integration_errors(
         if interval is None:
             continue
         own = float(np.mean(np.nan_to_num(beside.numerical_errors[finer]) ** 2))
-        draws = int(dict(row.estimator.params)["draws"] or 0)
         yield IntegrationError(
             row,
             draws,
@@ -80,6 +79,10 @@ def integration_errors(
             own,
             unpaired,
         )
+
+
+def _place(row: Row) -> tuple[Spec, int, str]:
+    return row.source, row.n, row.estimator.facts.quantity
 
 
 def _bounds(n: int, draws: int, facts: SourceFacts) -> dict[str, float]:

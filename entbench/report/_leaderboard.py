@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from entbench._records import Spec, SuiteRun
+from entbench._theorem import ESTIMATE
 from entbench._validation import check_positive
 from entbench.report._comparisons import average
 from entbench.report._equal_time import Curve, curves_of, usual_seconds
 from entbench.report._fields import (
-    ESTIMATE,
     Failure,
     Field,
     failures_of,
@@ -183,8 +183,6 @@ class Leaderboard:
         Overall first, then by source.
     failures : tuple of Failure
         Who is not ranked where, having failed at some trial.
-    unknown : tuple of str
-        Estimators whose code is not here to say whether they are bounds.
     trials : int
         The fewest of any field; with one there are no intervals.
     held : mapping of (source or None, estimator, n) to (held, stated)
@@ -201,7 +199,6 @@ class Leaderboard:
     bounds: tuple[Standing, ...]
     fronts: tuple[FrontMember, ...]
     failures: tuple[Failure, ...]
-    unknown: tuple[str, ...]
     trials: int
     held: Mapping[tuple[Spec | None, str, int], tuple[int, int]]
 
@@ -227,7 +224,7 @@ def leaderboard(run: SuiteRun, seconds: float | None = None) -> Leaderboard:
     groups = groups_of(run)
     failures = tuple(failures_of(groups))
     every = list(fields_of(run, groups))
-    roles, unknown = roles_of(run)
+    roles = roles_of(run)
     estimates = [label for label, role in roles.items() if role == ESTIMATE]
     fields = [field.only(estimates) for field in every if set(field.labels) & set(estimates)]
     gaps: dict[tuple[Spec, str], set[int]] = {}
@@ -249,7 +246,6 @@ def leaderboard(run: SuiteRun, seconds: float | None = None) -> Leaderboard:
         bounds=tuple(_bound_standings(every, fields, roles, len(run.cases))),
         fronts=tuple(fronts_of(fields)),
         failures=failures,
-        unknown=tuple(unknown),
         trials=min((field.trials for field in every), default=0),
         held=_held(run),
     )
@@ -272,7 +268,7 @@ def best_of(run: SuiteRun) -> Iterator[tuple[Place, list[str]]]:
     The equals are those whose true rank may be 1, by the intervals of the leaderboard. A source on
     which fewer than two estimates have all of two or more trials is left out.
     """
-    roles, _ = roles_of(run)
+    roles = roles_of(run)
     estimates = [label for label, role in roles.items() if role == ESTIMATE]
     largest: dict[Spec, int] = {}
     for record in run.records:

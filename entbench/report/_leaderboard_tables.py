@@ -279,10 +279,6 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         )
     if board.run.missing:
         notes.append(f"! {board.run.missing} planned cells are not there: the run was cut short")
-    notes += [
-        f"! {label}: its code is not loaded here, so it counts as an estimate" + " (see --plugin)"
-        for label in board.unknown
-    ]
     return notes
 
 

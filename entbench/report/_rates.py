@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from entbench._theorem import EstimatorFacts
+
 # of the densities: S+Z is smoother, but positive kernels and nearest neighbours gain no more
 _SMOOTHNESS = 2.0
 _PARAMETRIC = -0.5
@@ -66,19 +68,18 @@ def _kernels(dim: int) -> Rate:
 
 
 _RATES: dict[str, Callable[[int], Rate]] = {
-    "sp": _plug_in,
-    "kl": _nearest_neighbours,
-    "kde": _kernels,
+    "nearest neighbours": _nearest_neighbours,
+    "kernels": _kernels,
 }
 
 
-def rate_of(estimator: str, dim: int) -> Rate | None:
+def rate_of(estimator: EstimatorFacts, dim: int) -> Rate | None:
     """Return the rate of an estimator's error in dimension `dim`; None where none is known here.
 
     Parameters
     ----------
-    estimator : str
-        Registry name.
+    estimator : EstimatorFacts
+        What the estimator says of itself.
     dim : int
         Dimension of S.
 
@@ -102,5 +103,5 @@ def rate_of(estimator: str, dim: int) -> Rate | None:
     estimators for entropies, divergences and mutual informations", NeurIPS 2015 (recalled, not
     checked).
     """
-    known = _RATES.get(estimator)
+    known = _plug_in if estimator.plug_in else _RATES.get(estimator.rate)
     return None if known is None else known(dim)

@@ -9,6 +9,8 @@ from typing import Any
 from entbench._base import SourceFacts
 from entbench._records import Case, Spec, SuiteRun
 from entbench._text import bound_text, value_text
+from entbench._theorem import Theorem
+from entbench.bounds import THEOREMS
 from entbench.report._checks import CHECKS, Check, Status, run_checks
 from entbench.report._coverage import Coverage, coverage_data, coverage_of, coverage_table
 from entbench.report._format import (
@@ -25,7 +27,7 @@ from entbench.report._render import Printout, Table
 from entbench.report._requests import check_requests
 from entbench.report._statistics import Row, Slope, rows_of, slope_of
 from entbench.report._tables import TABLES, Section
-from entbench.report._theorems import STANDARD, THEOREMS, RowBounds, bounds_for
+from entbench.report._theorems import RowBounds, bounds_for
 
 _MAX_NOTES = 5
 _MARKS: dict[Status, str] = {
@@ -47,8 +49,8 @@ class Summary:
         What it is of.
     rows : tuple of Row
         The table.
-    theorems : tuple of str
-        Which theorems stand beside it.
+    theorems : tuple of Theorem
+        Which stand beside it.
     bounds : tuple of RowBounds
         What they say of each row.
     slopes, rates : mappings by curve
@@ -64,7 +66,7 @@ class Summary:
 
     run: SuiteRun
     rows: tuple[Row, ...]
-    theorems: tuple[str, ...]
+    theorems: tuple[Theorem, ...]
     bounds: tuple[RowBounds, ...]
     slopes: Mapping[str, Slope]
     rates: Mapping[str, Rate]
@@ -114,15 +116,16 @@ def summarise(run: SuiteRun) -> Summary:
         slopes=slopes,
         rates=_rates({name: curves[name] for name in slopes}, facts),
         sections=tuple(TABLES[name](rows, run) for name in run.tables),
-        checks=run_checks(run.checks, rows, run.cases),
+        checks=run_checks(run.checks, rows, run.cases, run.theorems),
         coverages=tuple(coverage_of(row) for row in rows),
     )
 
 
-def _theorems(run: SuiteRun) -> tuple[str, ...]:
+def _theorems(run: SuiteRun) -> tuple[Theorem, ...]:
     """Return those of every table, and those that the checks which the suite names compare with."""
-    checked = {name for check in run.checks or () for name in CHECKS[check].theorems}
-    return tuple(name for name in THEOREMS if name in checked or name in STANDARD)
+    checked = {theorem for check in run.checks or () for theorem in CHECKS[check].theorems}
+    built_in = (theorem for theorem in THEOREMS.values() if theorem.always or theorem in checked)
+    return *built_in, *run.theorems
 
 
 def _rates(
@@ -132,7 +135,7 @@ def _rates(
     rates = {}
     for name, curve in curves.items():
         known = facts[curve[0].source]
-        rate = rate_of(curve[0].estimator.name, known.dim) if known else None
+        rate = rate_of(curve[0].estimator.facts, known.dim) if known else None
         if rate is not None:
             rates[name] = rate
     return rates
@@ -243,7 +246,7 @@ def _record(summary: Summary, i: int) -> dict[str, Any]:
             flat[f"{name}_low"], flat[f"{name}_high"] = value or (None, None)
         else:
             flat[name] = value
-    for name in summary.theorems:
+    for name in (theorem.name for theorem in summary.theorems):
         bound = theory.values.get(name)
         flat[name] = "vacuous" if name in theory.vacuous else finite_or_none(bound)
     case = next(case for case in summary.run.cases if case.source == row.source)
@@ -266,11 +269,11 @@ def _case_table(summary: Summary, case: Case) -> Table:
     """Return the rows of a source, with a column for each theorem that says something of it."""
     chosen = [i for i, row in enumerate(summary.rows) if row.source == case.source]
     known = {name for i in chosen for name in summary.bounds[i].values}
-    theorems = [name for name in summary.theorems if name in known]
+    theorems = [theorem for theorem in summary.theorems if theorem.name in known]
     return Table(
         headers=(
             *("estimator", "n", "bias", "MAE", "RMSE", "seconds"),
-            *(THEOREMS[name].header for name in theorems),
+            *(theorem.header for theorem in theorems),
         ),
         rows=[_cells(summary.rows[i], summary.bounds[i], theorems) for i in chosen],
         title=_case_title(case),
@@ -287,7 +290,7 @@ def covered(summary: Summary, coverages: Sequence[Coverage]) -> Table:
     return coverage_table(coverages, names)
 
 
-def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, ...]:
+def _cells(row: Row, theory: RowBounds, theorems: Sequence[Theorem]) -> tuple[str, ...]:
     few = row.few_trials
     mae = "at reference floor" if row.at_reference_floor else with_error(row.mae, row.mae_ci, few)
     estimator = row.estimator.label
@@ -300,7 +303,7 @@ def _cells(row: Row, theory: RowBounds, theorems: Sequence[str]) -> tuple[str, .
         mae,
         _rmse(row),
         number(row.seconds),
-        *(_bound(theory, name) for name in theorems),
+        *(_bound(theory, theorem.name) for theorem in theorems),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,11 +16,10 @@ from entbench._base import SourceFacts
 from entbench._records import Spec
 from entbench.report._intervals import Floats, mae_interval
 from entbench.report._statistics import Row
-from entbench.report._theorems import PLUG_INS
+from entbench.report._theorems import bound_of
 
 _SHARES = 1000
-# in the order of the table: proved ones first
-UPPER = ("bias + deviation", "Theorem 4, proved", "Theorem 4 as printed*", "Theorem 5 as printed*")
+UPPER = {theorem.worst: theorem for theorem in bounds.THEOREMS.values() if theorem.worst}
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def worst_cases(
             len(group),
             max(limit for limit in limits if limit is not None),
             minimax(n, dim, sigma),
-            _upper_bounds(n, dim, sigma) if worst.estimator.name in PLUG_INS else {},
+            _upper_bounds(worst, SourceFacts(dim, sigma, in_unit_cube=True)),
             bounds.trivial_range(dim, sigma),
         )
 
@@ -99,18 +97,9 @@ def minimax(n: int, dim: int, sigma: float) -> float:
     return bounds.minimax_risk_bound(n, dim, sigma)
 
 
-@lru_cache(maxsize=1024)
-def _upper_bounds(n: int, dim: int, sigma: float) -> dict[str, float]:
-    proved = (
-        bounds.plug_in_risk_bound(n, dim, sigma),
-        bounds.plug_in_risk_theorem_4(n, dim, sigma),
-    )
-    found = dict(zip(UPPER, proved, strict=False))
-    with suppress(ValueError):  # n is too small for its proof
-        found[UPPER[2]] = bounds.plug_in_risk_theorem_4_printed(n, dim, sigma)
-    with suppress(ValueError):
-        found[UPPER[3]] = bounds.plug_in_risk_theorem_5(n, dim, sigma, 1.0)
-    return found
+def _upper_bounds(row: Row, cube: SourceFacts) -> dict[str, float]:
+    found = {name: bound_of(theorem, row, cube) for name, theorem in UPPER.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from entbench.runner._grammar import (
     parse_values,
 )
 from entbench.runner._limits import Limits
-from entbench.runner._plan import Plan, make_plan
+from entbench.runner._plan import Plan, make_plan, unfit
 from entbench.runner._plan_rows import plan_row
 from entbench.runner._store import Store, StoredRun, StoreError
 from entbench.runner._stored_runs import find_run, stored_run
@@ -79,6 +79,7 @@ __all__ = [
     "run_suite",
     "steps_of",
     "stored_run",
+    "unfit",
 ]
 
 Rerun = Literal["missing", "failed", "all"]
@@ -231,6 +232,7 @@ def run_plan(
         info=info,
         computed=len(missing),
         notes=plan.notes,
+        theorems=plan.theorems,
     )
 
 

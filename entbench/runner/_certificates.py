@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import entbench
@@ -92,7 +92,9 @@ def reference_of(
         beyond the errors of both, or two certificates of the source contradict each other.
     """
     if not isinstance(source, Source) or not is_sampled(source):
-        return Certificate(_within(error, source.reference(), spec.name), versions())
+        # of what the truth is, the kind of the source says: a plugin's own need not
+        truth = replace(source.reference(), quantity=source.quantity)
+        return Certificate(_within(error, truth, spec.name), versions())
     asked = DEFAULT_ERROR if error is None else error
     key = _key(spec)
     stored = store.certificate(key, asked, confidence) if store is not None else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from entbench import _registry
 from entbench._base import Estimator, PairSource, Source, mismatch, parameters_of
 from entbench._records import Case, Cell, Scalar, Spec
+from entbench._theorem import EstimatorFacts, Theorem
 from entbench.runner._certificates import check_stored, is_sampled, reference_of
 from entbench.runner._store import Store
 from entbench.runner._suite import Suite
+from entbench.runner._theorem_rows import evaluated
 
 _MOST_CELLS = 1_000_000  # which take about a gigabyte to plan
 _GIVEN_BY_RUNNER = ("sigma", "random_state")
@@ -32,13 +34,16 @@ class Plan:
     cells : tuple of Cell
         In the order of the table: case, estimator, n, trial.
     notes : tuple of str
-        Which estimators are left out for which source, and why.
+        Which estimators are left out for which source, and why; which theorems fail.
+    theorems : tuple of Theorem
+        Of plugins, evaluated at the settings of the plan.
     """
 
     suite: Suite
     cases: tuple[Case, ...]
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
+    theorems: tuple[Theorem, ...] = ()
 
 
 def make_plan(suite: Suite, store: Store | None = None) -> Plan:
@@ -59,16 +64,16 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
     """
     _check_size(suite)
     cases, cells = [], []
-    refused: dict[str, dict[str, str]] = {}
+    refused: dict[str, dict[Spec, str]] = {}
     sources = [
-        (name, source, source_spec(name, source))
+        (source, source_spec(name, source))
         for name, grid in suite.sources
         for source in _sources(name, grid)
     ]
     if store is not None:
-        for _, source, spec in sources:  # before the first truth is computed
+        for source, spec in sources:  # before the first truth is computed
             check_stored(spec, source, store)
-    for kind, source, spec in sources:
+    for source, spec in sources:
         error = suite.reference_error if is_sampled(source) else None
         reference = reference_of(spec, source, error, store=store).reference
         cases.append(Case(spec, reference, source.facts()))
@@ -76,7 +81,7 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
         for name, params in suite.estimators:
             why = mismatch(_registry.estimators.load(name), source)
             if why:
-                refused.setdefault(name, {})[kind] = why
+                refused.setdefault(name, {})[spec] = why
                 continue
             made[_estimator_spec(name, params, source.sigma)] = None
         cells += [
@@ -86,14 +91,15 @@ def make_plan(suite: Suite, store: Store | None = None) -> Plan:
             if n <= suite.max_n.get(estimator.name, n)
             for trial in range(suite.trials)
         ]
-    kinds = {kind for kind, _, _ in sources}
-    notes = [_left_out(name, reasons, kinds) for name, reasons in refused.items()]
+    every = [case.source for case in cases]
+    notes = [_left_out(name, reasons, every) for name, reasons in refused.items()]
     notes += [
         f"{name} is run up to n = {most} only, for time"
         for name, most in suite.max_n.items()
         if name in dict(suite.estimators) and most < suite.n[-1]
     ]
-    return Plan(suite, tuple(cases), tuple(cells), tuple(notes))
+    theorems, failed = evaluated(cases, cells)
+    return Plan(suite, tuple(cases), tuple(cells), (*notes, *failed), theorems)
 
 
 def _check_size(suite: Suite) -> None:
@@ -108,11 +114,22 @@ def _check_size(suite: Suite) -> None:
         )
 
 
-def _left_out(name: str, reasons: Mapping[str, str], kinds: set[str]) -> str:
+def unfit(suite: Suite, name: str) -> str:
+    """Return why an estimator fits no source of a suite; "" where it fits one."""
+    estimator = _registry.estimators.load(name)
+    sources = (source for kind, grid in suite.sources for source in _sources(kind, grid))
+    reasons = [mismatch(estimator, source) for source in sources]
+    return reasons[0] if all(reasons) else ""
+
+
+def _left_out(name: str, reasons: Mapping[Spec, str], sources: Sequence[Spec]) -> str:
     """Return the note for an estimator that cannot be run against some sources; raise for all."""
     (why, *_) = reasons.values()
-    where = ", ".join(reasons)
-    if set(reasons) == kinds:
+    run = {source.name for source in sources if source not in reasons}
+    # a kind of source by its name where no setting of it is run
+    labels = (spec.label if spec.name in run else spec.name for spec in reasons)
+    where = ", ".join(dict.fromkeys(labels))
+    if len(reasons) == len(sources):
         raise ValueError(f"estimator {name!r} cannot be run against {where}: {why}.")
     return f"{name} is left out for {where}: {why}"
 
@@ -154,6 +171,7 @@ def _estimator_spec(name: str, params: Mapping[str, Scalar], sigma: float | None
         params=_scalars(f"estimator {name!r}", effective),
         label=_label(name, estimator, params),
         plugin=_registry.estimators.entry(name).plugin,
+        facts=EstimatorFacts.of(estimator),
     )
 
 

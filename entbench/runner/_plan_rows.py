@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from entbench._base import Reference, ReferenceCheck, SourceFacts
 from entbench._records import Case, Cell, Scalar, Spec, Step
+from entbench._theorem import EstimatorFacts, Theorem
+from entbench.runner._theorem_rows import theorem_of, theorem_rows
 
 if TYPE_CHECKING:
     from entbench.runner._plan import Plan
@@ -35,12 +37,13 @@ def plan_row(plan: Plan) -> Row:
         groups[group] = groups.get(group, 0) + 1
     return {
         "cases": [_case_row(case) for case in plan.cases],
-        "estimators": [spec_row(spec) for spec in estimators],
+        "estimators": [{**spec_row(spec), "facts": asdict(spec.facts)} for spec in estimators],
         "groups": [[*group, trials] for group, trials in groups.items()],
         "checks": None if plan.suite.checks is None else list(plan.suite.checks),
         "figures": list(plan.suite.figures),
         "tables": list(plan.suite.tables),
         "notes": list(plan.notes),
+        "theorems": theorem_rows(plan.theorems, plan.cases, list(estimators), plan.suite.n),
     }
 
 
@@ -54,12 +57,20 @@ def planned_cells(row: Row, seed: int) -> list[Cell]:
     """Return the cells of a plan, in their order."""
     with _reading():
         sources = [_spec(case["source"]) for case in row["cases"]]
-        estimators = [_spec(spec) for spec in row["estimators"]]
+        estimators = [_estimator(spec) for spec in row["estimators"]]
         return [
             Cell(sources[source], estimators[estimator], n, trial, seed)
             for source, estimator, n, trials in map(_group, row["groups"])
             for trial in range(trials)
         ]
+
+
+def planned_theorems(row: Row) -> tuple[Theorem, ...]:
+    """Return the theorems of plugins, as they were evaluated when the run was planned."""
+    cases = planned_cases(row)
+    with _reading():
+        estimators = [_estimator(spec) for spec in row["estimators"]]
+        return tuple(theorem_of(each, cases, estimators) for each in row["theorems"])
 
 
 def planned_names(row: Row) -> dict[str, tuple[str, ...]]:
@@ -105,7 +116,10 @@ def _reading() -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"the plan of a run in the store cannot be read ({reason}).") from error
+        raise ValueError(
+            f"the plan of a run in the store cannot be read ({reason}). Run the suite again: its "
+            "stored cells are used."
+        ) from error
 
 
 def spec_row(spec: Spec) -> Row:
@@ -118,6 +132,11 @@ def spec_row(spec: Spec) -> Row:
 
 def _spec(row: Mapping[str, Any]) -> Spec:
     return typed(Spec, {**row, "params": _scalars(row["params"])})
+
+
+def _estimator(row: Mapping[str, Any]) -> Spec:
+    facts = typed(EstimatorFacts, row["facts"])
+    return replace(_spec({k: v for k, v in row.items() if k != "facts"}), facts=facts)
 
 
 def _scalars(row: Mapping[str, Any]) -> tuple[tuple[str, Scalar], ...]:

@@ -14,6 +14,7 @@ from entbench.runner._plan_rows import (
     planned_names,
     planned_steps,
     planned_text,
+    planned_theorems,
 )
 from entbench.runner._store import Store, StoredRun, StoreError
 
@@ -95,6 +96,7 @@ def _suite_run(store: Store, found: StoredRun) -> SuiteRun:
         info=found.info,
         computed=store.counts().get(found.number, (0, 0))[0],
         checks=planned_checks(plan),
+        theorems=planned_theorems(plan),
         **planned_names(plan),
         missing=len(cells) - len(records),
     )

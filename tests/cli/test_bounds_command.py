@@ -15,8 +15,8 @@ from entbench.cli import _common
 from entbench.cli._bounds import bounds
 from entbench.report import Screen
 
-UPPER = ("risk_upper", "theorem_4_upper", "theorem_4_printed_upper", "theorem_5_printed_upper")
-LOWER = ("bias_lower", "theorem_6_lower", "minimax_lower")
+UPPER = ("plug_in_risk", "theorem_4", "theorem_4_printed", "theorem_5_printed")
+LOWER = ("worst_case_bias_lower", "theorem_6_worst_case", "minimax_lower")
 
 
 def _run(*arguments: str) -> str:
@@ -40,19 +40,19 @@ def test_each_column_is_its_function() -> None:
     for row in data["bounds"]:
         setting = (row["n"], 5, 0.1)
         assert row["range"] == theory.trivial_range(5, 0.1)
-        assert row["risk_upper"] == theory.plug_in_risk_bound(*setting)
-        assert row["theorem_4_upper"] == theory.plug_in_risk_theorem_4(*setting)
-        assert row["theorem_4_printed_upper"] == theory.plug_in_risk_theorem_4_printed(*setting)
-        assert row["theorem_5_printed_upper"] == theory.plug_in_risk_theorem_5(*setting, 1.0)
-        assert row["information_upper"] == theory.information_risk_bound(*setting)
-        assert row["bias_lower"] == theory.worst_case_bias_bound(*setting)
-        assert row["theorem_6_lower"] == theory.theorem_6_bias_bound(*setting)
+        assert row["plug_in_risk"] == theory.plug_in_risk_bound(*setting)
+        assert row["theorem_4"] == theory.plug_in_risk_theorem_4(*setting)
+        assert row["theorem_4_printed"] == theory.plug_in_risk_theorem_4_printed(*setting)
+        assert row["theorem_5_printed"] == theory.plug_in_risk_theorem_5(*setting, 1.0)
+        assert row["information_risk"] == theory.information_risk_bound(*setting)
+        assert row["worst_case_bias_lower"] == theory.worst_case_bias_bound(*setting)
+        assert row["theorem_6_worst_case"] == theory.theorem_6_bias_bound(*setting)
         assert row["minimax_lower"] == theory.minimax_risk_bound(*setting)
-        above = {name for name in (*UPPER, "information_upper") if row[name] > row["range"]}
+        above = {name for name in (*UPPER, "information_risk") if row[name] > row["range"]}
         assert set(row["vacuous"]) == above
-    assert set(data["notes"]) == {*UPPER, "information_upper", *LOWER}
+    assert set(data["notes"]) == {*UPPER, "information_risk", *LOWER}
     # the values of Theorem 4 that the theory lists
-    assert [row["theorem_4_upper"] for row in data["bounds"]] == pytest.approx(
+    assert [row["theorem_4"] for row in data["bounds"]] == pytest.approx(
         [56.6, 20.9, 7.6, 2.74], rel=6e-3
     )
 
@@ -63,12 +63,12 @@ def test_subgaussian_columns_come_with_k() -> None:
     assert (near["K"], far["K"]) == (0.04, 1)
     for row in (near, far):
         expected = theory.subgaussian_risk_bound(1000, 3, 0.1, row["K"])
-        assert row["subgaussian_risk_upper"] == expected
+        assert row["subgaussian_risk"] == expected
         length = theory.power_limited_capacity(3, 0.1, row["K"] ** 2)
-        assert ("subgaussian_risk_upper" in row["vacuous"]) == (expected > length)
-    assert near["subgaussian_bias_upper"] == theory.subgaussian_bias_bound(1000, 3, 0.1, 0.04)
-    assert far["subgaussian_bias_upper"] is None  # needs K < sigma/2
-    assert "subgaussian_risk_upper" not in _json("n=10")["bounds"][0]
+        assert ("subgaussian_risk" in row["vacuous"]) == (expected > length)
+    assert near["subgaussian_bias"] == theory.subgaussian_bias_bound(1000, 3, 0.1, 0.04)
+    assert far["subgaussian_bias"] is None  # needs K < sigma/2
+    assert "subgaussian_risk" not in _json("n=10")["bounds"][0]
 
 
 def test_sweeps_and_sizes() -> None:
@@ -79,11 +79,11 @@ def test_sweeps_and_sizes() -> None:
 
 def test_what_overflows_is_none_and_vacuous() -> None:
     (row,) = _json("d=10000", "sigma=1e-6", "n=1e18")["bounds"]
-    assert row["theorem_4_upper"] is None
-    assert "theorem_4_upper" in row["vacuous"]
+    assert row["theorem_4"] is None
+    assert "theorem_4" in row["vacuous"]
     (alone,) = _json("d=1", "sigma=0.1", "n=1")["bounds"]
-    assert alone["theorem_5_printed_upper"] is None  # needs two samples
-    assert "theorem_5_printed_upper" not in alone["vacuous"]
+    assert alone["theorem_5_printed"] is None  # needs two samples
+    assert "theorem_5_printed" not in alone["vacuous"]
     text = _run("d=1", "sigma=0.1", "n=1")
     assert "-: does not hold" in text
     assert "does not hold" not in _run("d=10000", "sigma=1e-6", "n=1e18")
@@ -91,8 +91,8 @@ def test_what_overflows_is_none_and_vacuous() -> None:
 
 def test_csv_has_numbers_where_tables_say_vacuous() -> None:
     (line,) = csv.DictReader(io.StringIO(_run("d=5", "sigma=0.1", "n=1e3", "--format", "csv")))
-    assert float(line["theorem_4_upper"]) == theory.plug_in_risk_theorem_4(1000, 5, 0.1)
-    assert "theorem_4_upper" in line["vacuous"].split()
+    assert float(line["theorem_4"]) == theory.plug_in_risk_theorem_4(1000, 5, 0.1)
+    assert "theorem_4" in line["vacuous"].split()
     markdown = _run("d=5", "sigma=0.1", "n=1e3", "--format", "markdown")
     assert "| 1000 | 4.64 | vacuous |" in markdown
 

@@ -132,7 +132,12 @@ def test_violated_check_makes_exit_code_1(entbench: Command, tmp_path: Path) -> 
 
 def test_plugin_joins_the_table(entbench: Command, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from entbench import EntropyEstimator, register_estimator\n"
+        "from entbench import EntropyEstimator, MutualInformationEstimator, register_estimator\n"
+        "@register_estimator('for-pairs')\n"  # which does not fit the suite
+        "class ForPairs(MutualInformationEstimator):\n"
+        "    reads, version = 'noisy', '1'\n"
+        "    def fit(self, X, y):\n"
+        "        return self\n"
         "@register_estimator('mine')\n"
         "class Mine(EntropyEstimator):\n"
         '    """Zero."""\n'
@@ -145,7 +150,9 @@ def test_plugin_joins_the_table(entbench: Command, tmp_path: Path) -> None:
         "        return self\n"
     )
     arguments = ["suite", "d=1", "n=20", "--trials", "2", "--plugin", "mine.py", "--format", "json"]
-    data = json.loads(entbench(*arguments).stdout)
+    done = entbench(*arguments)
+    assert "for-pairs of the plugin is not added: it estimates a mutual information" in done.stderr
+    data = json.loads(done.stdout)
     assert [row["estimator"] for row in data["rows"]][-2:] == ["kt-lower", "mine"]
     data = json.loads(entbench(*arguments, "-e", "mine[extra=2]", "--jobs", 2).stdout)
     assert [row["estimator"] for row in data["rows"]] == ["mine[extra=2]"]

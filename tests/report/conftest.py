@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from entbench import _registry as registry
 from entbench._base import Reference, ReferenceCheck, SourceFacts
 from entbench._records import Case, Cell, Record, RunInfo, Spec, SuiteRun
+from entbench._theorem import EstimatorFacts
 
 RunOf = Callable[..., SuiteRun]
 
@@ -18,6 +20,14 @@ def _spec(name: str, params: Mapping[str, Any]) -> Spec:
     listed = ",".join(f"{key}={value}" for key, value in params.items())
     label = f"{name}[{listed}]" if params else name
     return Spec(name, "1", "entbench", tuple(params.items()), label)
+
+
+def _facts(name: str, params: Mapping[str, Any]) -> EstimatorFacts:
+    """Return what a built-in estimator says of itself; of a made-up one, that it estimates."""
+    if name not in registry.estimators.names():
+        return EstimatorFacts()
+    said = EstimatorFacts.of(registry.estimators.load(name))
+    return replace(said, draws_per_component=params.get("draws"))
 
 
 def _record(
@@ -43,7 +53,8 @@ def _run_of(
     **asked: Any,
 ) -> SuiteRun:
     law = _spec(source, {"d": 1} if source_params is None else source_params)
-    method = _spec(estimator, estimator_params or {})
+    given = estimator_params or {}
+    method = replace(_spec(estimator, given), facts=_facts(estimator, given))
     records = tuple(
         _record(law, method, n, trial, value, numerical_error)
         for n, column in values.items()

@@ -306,7 +306,7 @@ def test_claims_that_fail_say_why(
     monkeypatch.setattr(SingleNeuron, "claims", broken)
     page = read(html_report(experiment))
     (said,) = [each.text for each in page.all("p") if "cannot be made" in each.text]
-    assert said == "Tables and claims cannot be made from this run: KeyError: 'epoch'"
+    assert said == "! claims cannot be made from this run: KeyError: 'epoch'"
     assert len(table_of(page, "steps-table")) == 9
 
 

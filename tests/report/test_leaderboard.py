@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 import entbench.runner
+from entbench import _registry as registry
 from entbench import run_suite
 from entbench._records import ExperimentRun, SuiteRun
 from entbench.cli import _Group
@@ -40,6 +41,7 @@ from entbench.report._ranks import (
 )
 from entbench.report.figures import FIGURES
 from entbench.report.figures._error_vs_seconds import FRONT
+from entbench.runner import stored_run
 
 RunOf = Callable[..., SuiteRun]
 Together = Callable[..., SuiteRun]
@@ -468,6 +470,16 @@ class Nought(EntropyEstimator):
     def fit(self, X, y=None):
         self.entropy_ = 0.0
         return self
+
+@register_estimator("lucky-bound")
+class Lucky(EntropyEstimator):
+    reads = "noisy"
+    role = "upper bound"
+    version = "1"
+
+    def fit(self, X, y=None):
+        self.entropy_ = 1.0
+        return self
 """
 
 
@@ -484,7 +496,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_suite(
         "truncated-mixture",
         {"d": [1, 2], "sigma": 0.5, "n": [20, 50]},
-        estimators=["kl", "binning", "kt-upper", "always-nought"],
+        estimators=["kl", "binning", "kt-upper", "always-nought", "lucky-bound"],
         trials=3,
         plugins=[str(made / "mine.py")],
         jobs=1,
@@ -497,11 +509,18 @@ def test_a_plugin_has_its_line(folder: Path) -> None:
     done = call("--store", folder / "store.sqlite", "--plugin", folder / "mine.py")
     assert done.exit_code == 0, done.output
     assert "always-nought" in done.output
-    assert "its code is not loaded" not in done.output
-    unknown = call("--store", folder / "store.sqlite", "--format", "json")
-    data = json.loads(unknown.stdout)
+
+
+def test_roles_are_in_the_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound of a plugin that is not loaded is no estimate."""
+    for name in ("always-nought", "lucky-bound"):
+        monkeypatch.delitem(registry.estimators._registered, name)
+    run = stored_run(store=folder / "store.sqlite")
+    assert isinstance(run, SuiteRun)
+    data = json.loads(call("--store", folder / "store.sqlite", "--format", "json").stdout)
     assert {s["estimator"] for s in data["equal_n"]} == {"kl", "binning", "always-nought"}
-    assert {s["estimator"] for s in data["bounds"]} == {"kt-upper"}
+    assert {s["estimator"] for s in data["bounds"]} == {"kt-upper", "lucky-bound"}
+    assert "lucky-bound" not in {place.label for place, _ in best_of(run)}
 
 
 def test_formats(folder: Path) -> None:
@@ -513,7 +532,7 @@ def test_formats(folder: Path) -> None:
     assert len(data["sources"]) == 2 * 2 * 3
     lines = list(csv.DictReader(io.StringIO(call(store, "--format", "csv").stdout)))
     # overall and by source, at equal n and in time; the bounds; the fronts, overall and by source
-    assert len(lines) == 6 + len(data["equal_time"]) + 12 + 6 + 2 + 3 * 3
+    assert len(lines) == 6 + len(data["equal_time"]) + 12 + 6 + 4 + 3 * 3
     assert {line["comparison"] for line in lines} >= {"equal n", "bound", "front"}
     assert "| n | estimator | rank |" in call(store, "--format", "markdown").stdout
 

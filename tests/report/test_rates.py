@@ -10,32 +10,37 @@ import numpy as np
 import pytest
 from scipy.stats import foldnorm
 
+from entbench import _registry as registry
 from entbench._base import Reference, ReferenceCheck, SourceFacts
 from entbench._records import Case, Cell, Record, RunInfo, Spec, SuiteRun
+from entbench._theorem import EstimatorFacts
+from entbench.estimators import KozachenkoLeonenko, SamplePropagation
 from entbench.report import Screen, render, suite_printout, summarise
 from entbench.report._rates import rate_of
 from entbench.report._statistics import rows_of, slope_of
 
 SIZES = (100, 300, 1000, 3000, 10000)
 TRUTH = -1.0
+SP, KL = map(EstimatorFacts.of, (SamplePropagation(0.1), KozachenkoLeonenko()))
 
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 
 
 def run_of(draws: dict[int, np.ndarray], estimator: str = "sp", dim: int | None = 5) -> SuiteRun:
     source = Spec("made-up", "1", "entbench", (("d", dim),), "made-up")
-    spec = Spec(estimator, "1", "entbench", (), estimator)
+    facts = EstimatorFacts.of(registry.estimators.load(estimator))
+    spec = Spec(estimator, "1", "entbench", (), estimator, facts=facts)
     records = [
         Record(Cell(source, spec, n, i, 0), "ok", "", 0.1, float(TRUTH + error))
         for n, column in draws.items()
         for i, error in enumerate(column)
     ]
     reference = Reference(TRUTH, 0.0, "made up", (ReferenceCheck("again", TRUTH, 0.0),))
-    facts = None if dim is None else SourceFacts(dim, 0.1)
+    known = None if dim is None else SourceFacts(dim, 0.1)
     return SuiteRun(
         suite="made-up",
         params={"trials": len(draws[SIZES[0]])},
-        cases=(Case(source, reference, facts),),
+        cases=(Case(source, reference, known),),
         records=tuple(records),
         checks=(),
         figures=(),
@@ -107,7 +112,7 @@ def test_slope_intervals_cover_over_many_runs(law: str, trials: int) -> None:
 
 
 def test_rates_by_hand() -> None:
-    sp = rate_of("sp", 5)
+    sp = rate_of(SP, 5)
     assert sp is not None
     assert (sp.steepest, sp.flattest, sp.certainty) == (-1.0, -0.5, "proved")
     assert str(sp) == "-0.5 to -1"
@@ -121,17 +126,17 @@ def test_rates_by_hand() -> None:
         ("kde", 5, -4 / 9),
         ("kde", 10, -2 / 7),
     ]:
-        rate = rate_of(name, dim)
+        rate = rate_of(EstimatorFacts.of(registry.estimators.load(name)), dim)
         assert rate is not None
         assert rate.steepest == rate.flattest == pytest.approx(slope, rel=1e-14)
         assert rate.certainty == "recalled"
-    assert str(rate_of("kl", 5)) == "-0.29*"
-    assert rate_of("binning", 5) is None
+    assert str(rate_of(KL, 5)) == "-0.29*"
+    assert rate_of(EstimatorFacts(), 5) is None
 
 
 def test_plug_in_slope_is_within_its_rate() -> None:
     """Second route: the slope of E|N(I_chi2/(2n), V/n)| itself lies between the two ends."""
-    rate = rate_of("sp", 5)
+    rate = rate_of(SP, 5)
     assert rate is not None
     for law in ("fluctuation", "bias and fluctuation", "bias, then fluctuation"):
         mean = LAWS[law][1]

@@ -15,7 +15,7 @@ from entbench._records import SuiteRun
 from entbench.report import suite_printout, summarise
 from entbench.report._intervals import CHECK_CONFIDENCE
 from entbench.report._statistics import rows_of
-from entbench.report._worst_case import UPPER, WorstCase, worst_cases
+from entbench.report._worst_case import WorstCase, worst_cases
 
 RunOf = Callable[..., SuiteRun]
 
@@ -80,10 +80,10 @@ def test_theory_beside_it(run_of: RunOf, together: Callable[..., SuiteRun]) -> N
     assert found.minimax == bounds.minimax_risk_bound(10**5, 2, 0.1)
     assert found.trivial == pytest.approx(math.log(101.0), rel=1e-12)
     assert found.upper == {
-        UPPER[0]: bounds.plug_in_risk_bound(10**5, 2, 0.1),
-        UPPER[1]: bounds.plug_in_risk_theorem_4(10**5, 2, 0.1),
-        UPPER[2]: bounds.plug_in_risk_theorem_4_printed(10**5, 2, 0.1),
-        UPPER[3]: bounds.plug_in_risk_theorem_5(10**5, 2, 0.1, 1.0),
+        "bias + deviation": bounds.plug_in_risk_bound(10**5, 2, 0.1),
+        "Theorem 4, proved": bounds.plug_in_risk_theorem_4(10**5, 2, 0.1),
+        "Theorem 4 as printed*": bounds.plug_in_risk_theorem_4_printed(10**5, 2, 0.1),
+        "Theorem 5 as printed*": bounds.plug_in_risk_theorem_5(10**5, 2, 0.1, 1.0),
     }
     (other,) = found_in(run_of({10: HARD}, "kl", facts=CUBE))
     assert other.upper == {}

@@ -15,7 +15,7 @@ import pytest
 from entbench import _registry as registry
 from entbench._base import Claim, Experiment
 from entbench.report import experiment_printout, render
-from entbench.report._experiment import claims_of, results_of
+from entbench.report._experiment import results_of, said_of
 from entbench.runner import (
     Store,
     experiment_suite,
@@ -150,7 +150,7 @@ def test_printout_holds_steps_and_claims(path: str, tmp_path: Path) -> None:
     printout = experiment_printout(found)
     data = json.loads(render(printout, "json"))
     assert [step["result"]["value"] for step in data["steps"]] == [1.0, 2.0, 3.0, 6.0]
-    assert data["claims"] == [c._asdict() for c in claims_of(found)]
+    assert data["claims"] == [c._asdict() for c in said_of(found).claims]
     assert data["claims"][0]["holds"] is True
     lines = render(printout, "csv").splitlines()
     assert lines[0] == "last,start,time,status,value"

@@ -9,14 +9,18 @@ import pytest
 
 from entbench import (
     MutualInformationEstimator,
+    Pairs,
+    PairSource,
+    Reference,
     estimate_entropy,
     estimate_mutual_information,
     register_estimator,
+    register_source,
     run_suite,
 )
 from entbench._functional import with_noise
 from entbench.report import render, suite_data, suite_printout, summarise
-from entbench.runner import load_suite, make_plan, override
+from entbench.runner import load_suite, make_plan, override, unfit
 from entbench.runner._worker import draw
 from entbench.sources import BPSKChannel, DiscreteContinuous
 
@@ -165,3 +169,50 @@ def test_functional_call(suite: str) -> None:
         estimate_mutual_information(x, x, "kl")
     with pytest.raises(ValueError, match="needs `sigma`"):
         estimate_mutual_information(x, x, "residual")
+
+
+class OneColumn(Correlation):
+    most_columns = 1
+
+
+def test_a_limit_on_columns_is_no_failure(suite: str, tmp_path: Path) -> None:
+    """Of a sweep over the dimension, the settings with more columns are left out, and say so."""
+    register_estimator("one-column")(OneColumn)
+    path = tmp_path / "wide.toml"
+    path.write_text(
+        'n = 50\ntrials = 2\nestimators = ["one-column", "correlation"]\n'
+        'source = { name = "bpsk-awgn", d = [1, 2], sigma = 1.0 }\n'
+    )
+    plan = make_plan(load_suite(str(path)))
+    run = {(c.source.label, c.estimator.name) for c in plan.cells}
+    wide = "bpsk-awgn[d=2,sigma=1.0]"
+    assert (wide, "correlation") in run
+    assert (wide, "one-column") not in run
+    assert ("bpsk-awgn[d=1,sigma=1.0]", "one-column") in run
+    assert plan.notes == (f"one-column is left out for {wide}: it takes at most 1 column a side",)
+    assert unfit(load_suite(str(path)), "kl").startswith("it estimates a differential entropy")
+    path.write_text(path.read_text().replace("[1, 2]", "2"))
+    with pytest.raises(ValueError, match="'one-column' cannot be run against bpsk-awgn: it takes"):
+        make_plan(load_suite(str(path)))
+
+
+class Coins(PairSource):
+    """Two equal fair coins; like any plugin's, its reference does not say what it is of."""
+
+    version = "1"
+    dims = (1, 1)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Pairs:
+        coins = rng.integers(0, 2, (n, 1)).astype(np.float64)
+        return Pairs(coins, coins)
+
+    def reference(self) -> Reference:
+        return Reference(float(np.log(2.0)), 0.0, "closed form")
+
+
+def test_the_truth_of_pairs_is_an_information(tmp_path: Path) -> None:
+    register_source("coins")(Coins)
+    path = tmp_path / "coins.toml"
+    path.write_text('n = 50\nestimators = ["mixed-ksg"]\nsource = { name = "coins" }\n')
+    (case,) = make_plan(load_suite(str(path))).cases
+    assert case.reference.quantity == "I(X;Y)"

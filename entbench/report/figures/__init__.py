@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from entbench._validation import unknown_name
 from entbench.report.figures._debate import information_debate
 from entbench.report.figures._error_vs_n import error_vs_n
 from entbench.report.figures._error_vs_seconds import error_vs_seconds
@@ -48,7 +49,9 @@ FIGURES: dict[str, Callable[[Summary], Figure]] = {
     }.items()
 }
 
-EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = {
+_Draw = Callable[[Sequence["ExperimentResult"]], "Figure"]
+
+EXPERIMENT_FIGURES: dict[str, _Draw] = {
     name: as_written(draw)
     for name, draw in {
         "binned-entropy": binned_entropy,
@@ -70,3 +73,22 @@ EXPERIMENT_FIGURES: dict[str, Callable[[Sequence[ExperimentResult]], Figure]] = 
         "two-neuron": two_neuron,
     }.items()
 }
+
+
+def named_figures(figures: Iterable[str | _Draw]) -> dict[str, _Draw]:
+    """Return the figures of an experiment by name; a function is called by its own."""
+    found: dict[str, _Draw] = {}
+    for figure in figures:
+        if isinstance(figure, str):
+            found[figure] = EXPERIMENT_FIGURES.get(figure) or _unknown(figure)
+        else:
+            name = getattr(figure, "__name__", type(figure).__name__).strip("_")
+            found[name.replace("_", "-")] = as_written(figure)
+    return found
+
+
+def _unknown(name: str) -> _Draw:
+    def draw(results: Sequence[ExperimentResult]) -> Figure:
+        raise ValueError(unknown_name("figure", name, EXPERIMENT_FIGURES))
+
+    return draw

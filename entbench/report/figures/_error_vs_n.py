@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from entbench.report._theorems import THEOREMS
 from entbench.report.figures._style import (
     add_legend,
     bands_legend,
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from entbench.report._suite import Summary
-
-_DASHES = {
-    "risk_upper": (0, (6, 2)),
-    "bias_upper": (0, (3, 2)),
-    "bias_lower": (0, (1, 1.5)),
-    "worst_case_bias_lower": (0, (5, 1.5, 1, 1.5)),
-    "theorem_6": (0, (1, 4)),
-    "theorem_4_printed": (0, (10, 3)),
-    "theorem_5_printed": (0, (10, 3, 2, 3)),
-    "subgaussian_bias": (0, (3, 1, 1, 1, 1, 1)),
-    "subgaussian_risk": (0, (8, 2, 2, 2)),
-}
 
 
 def error_vs_n(summary: Summary) -> Figure:
@@ -72,11 +59,12 @@ def error_vs_n(summary: Summary) -> Figure:
 
 
 def _draw_bounds(axes: Axes, summary: Summary, chosen: list[int]) -> None:
-    for name in summary.theorems:
-        points = {
-            float(summary.rows[i].n): summary.bounds[i].values[name]
-            for i in chosen
-            if summary.bounds[i].values.get(name, 0.0) > 0.0
-            and name not in summary.bounds[i].vacuous
-        }
-        draw_bound(axes, points, THEOREMS[name].legend, _DASHES[name])
+    for theorem in summary.theorems:
+        points: dict[float, float] = {}
+        for i in chosen:
+            value = summary.bounds[i].values.get(theorem.name, 0.0)
+            if value > 0.0 and theorem.name not in summary.bounds[i].vacuous:
+                # of several estimators' bounds, that of the fine integral
+                n = float(summary.rows[i].n)
+                points[n] = min(value, points.get(n, value))
+        draw_bound(axes, points, theorem.label, (0, theorem.dash))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entbench.report._fields import ESTIMATE, roles_of
+from entbench._theorem import ESTIMATE
+from entbench.report._fields import roles_of
 from entbench.report._pareto import on_front
 from entbench.report.figures._style import (
     GREY,
@@ -41,7 +42,7 @@ def error_vs_seconds(summary: Summary) -> Figure:
     and marked, and never on it.
     """
     cases = summary.run.cases
-    roles, _ = roles_of(summary.run)
+    roles = roles_of(summary.run)
     figure, grid = panels_for(len(cases))
     for axes, case in zip(grid.flat, cases, strict=False):
         rows = [row for row in summary.rows if row.source == case.source and row.mae]

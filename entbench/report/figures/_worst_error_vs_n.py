@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
     from entbench.report._suite import Summary
 
-_DASHES = dict(
-    zip(UPPER, ((0, (6, 2)), (0, (3, 2)), (0, (10, 3)), (0, (10, 3, 2, 3))), strict=True)
-)
-
 
 def worst_error_vs_n(summary: Summary) -> Figure:
     """Draw each estimator's largest mean absolute error over the sources in the cube against n.
@@ -51,13 +47,14 @@ def worst_error_vs_n(summary: Summary) -> Figure:
             )
         minimax = {float(w.row.n): w.minimax for w in group if w.minimax > 0.0}
         draw_bound(axes, minimax, "minimax ≥ (every estimator)", (0, (1, 1.5)))
-        for name in UPPER:
+        for name, theorem in UPPER.items():
             points = {
                 float(w.row.n): w.upper[name]
                 for w in group
                 if w.upper.get(name, w.trivial + 1.0) <= w.trivial
+                and w.row.estimator.facts.draws_per_component is None
             }
-            draw_bound(axes, points, f"sp ≤ ({name})", _DASHES[name])
+            draw_bound(axes, points, f"sp ≤ ({name})", (0, theorem.dash))
         dress_log_log(axes, f"d={dim}, sigma={sigma:g}: worst of {group[0].sources} sources")
     for axes in grid[:, 0]:
         axes.set_ylabel("largest mean absolute error (nats)")

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from entbench import _registry
 from entbench._records import ExperimentRun
 from entbench.report._experiment import (
+    Said,
     _flat,
-    claims_of,
     experiment_printout,
-    remark_of,
     results_of,
+    said_of,
 )
 from entbench.report._format import number
 from entbench.report.html._about import (
@@ -32,56 +31,46 @@ _MOST_CELLS = 60_000
 
 def experiment_page(run: ExperimentRun) -> Page:
     """Return the page of an experiment's run."""
-    tables, words = _results(run)
+    said = said_of(run)
+    tables, words = _results(run, said)
     steps = _steps([_flat(found) for found in run.measurements])
-    names = _registry.experiments.load(run.experiment).figures if results_of(run) else ()
-    said = ((m.status, m.message, m.step.label) for m in run.measurements if m.message)
+    troubles = ((m.status, m.message, m.step.label) for m in run.measurements if m.message)
     asked = [(key, listed(value)) for key, value in run.params.items()]
     total = len(run.measurements)
     return Page(
         title=run.suite,
         lead=f"entbench {run.info.version}, {run.info.started}: experiment {run.experiment}, "
         f"preset {run.preset}, {count(total, 'step')}",
-        facts=_facts(run),
+        facts=_facts(run, said),
         blocks=[
             Block("summary", "Summary", [*words, _grid("asked", "what was run", asked)]),
             Block("results", "Results", tables or [Words(["None."])]),
-            Block("figures", "Figures", experiment_pictures(names, results_of(run), steps)),
+            Block("figures", "Figures", experiment_pictures(said.figures, results_of(run), steps)),
             Block("steps", "Every step", [steps]),
-            trouble_block(said, [], "step"),
+            trouble_block(troubles, [], "step"),
             *origin_blocks(run.info, run.computed, total, "step", not run.missing),
         ],
         alerts=cut_short(run.missing, "step"),
     )
 
 
-def _results(run: ExperimentRun) -> tuple[list[Grid], list[Words]]:
-    """Return the tables of the printout, and how far the run went.
-
-    Or why there are none: a run cut short may lack what a claim takes for granted.
-    """
-    try:
-        tables, remark = experiment_printout(run).tables, remark_of(run).strip()
-    except Exception as failure:
-        why = f"{type(failure).__name__}: {failure}"
-        return [], [Words([f"Tables and claims cannot be made from this run: {why}"])]
+def _results(run: ExperimentRun, said: Said) -> tuple[list[Grid], list[Words]]:
+    """Return the tables of the printout, and how far the run went."""
     grids = [
         Grid(f"table-{i}", table.title or f"table {i + 1}", table.headers, table.rows, table.left)
-        for i, table in enumerate(tables)
+        for i, table in enumerate(experiment_printout(run).tables)
     ]
-    return grids, [Words([remark])] if remark else []
+    remark = said.remark.strip()
+    return grids, [Words([text]) for text in (remark, *said.missing) if text]
 
 
 def _grid(name: str, caption: str, rows: list[tuple[str, str]]) -> Grid:
     return Grid(name, caption, ("parameter", "value"), rows, left=2, plain=True)
 
 
-def _facts(run: ExperimentRun) -> list[Fact]:
+def _facts(run: ExperimentRun, said: Said) -> list[Fact]:
     facts = outcome_facts([m.status for m in run.measurements], run.missing, "step")
-    try:
-        held = Counter(claim.holds for claim in claims_of(run))
-    except Exception:  # the page says why, where the claims would stand
-        return facts
+    held = Counter(claim.holds for claim in said.claims)
     if held:
         facts.append(Fact("claims hold", f"{held[True]} of {held.total()}"))
         facts.append(Fact("do not hold", str(held[False]), "bad" if held[False] else "good"))

@@ -38,14 +38,14 @@ def suite_pictures(summary: Summary, errors: Grid, others: Mapping[str, Grid]) -
 
 
 def experiment_pictures(
-    names: Sequence[str], results: Sequence[ExperimentResult], table: Grid
+    figures: Sequence[Any], results: Sequence[ExperimentResult], table: Grid
 ) -> list[Picture]:
     """Return the figures of an experiment."""
-    from entbench.report.figures import EXPERIMENT_FIGURES  # matplotlib is slow to import
+    from entbench.report.figures import named_figures  # matplotlib is slow to import
 
     return [
-        _picture(number, name, EXPERIMENT_FIGURES[name], results, table, [])
-        for number, name in enumerate(names)
+        _picture(number, name, draw, results, table, [])
+        for number, (name, draw) in enumerate(named_figures(figures).items())
     ]
 
 

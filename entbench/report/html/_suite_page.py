@@ -18,7 +18,6 @@ from entbench.report._suite import (
     covered,
     summarise,
 )
-from entbench.report._theorems import THEOREMS
 from entbench.report.html._about import (
     count,
     cut_short,
@@ -169,17 +168,15 @@ def _checks(summary: Summary) -> Grid | Words:
 def _errors(summary: Summary, names: dict[Spec, str]) -> Grid:
     """Return all rows as one table, so that it can be sorted and filtered over the sources."""
     known = {name for bounds in summary.bounds for name in bounds.values}
-    theorems = [name for name in summary.theorems if name in known]
+    theorems = [theorem for theorem in summary.theorems if theorem.name in known]
     cases = summary.run.cases
     several = len(cases) > 1
     rows = []
     for row, bounds in zip(summary.rows, summary.bounds, strict=True):
         cells = _cells(row, bounds, theorems)
         rows.append((names[row.source], *cells) if several else cells)
-    headers = (*_ERRORS, *(THEOREMS[name].header for name in theorems))
-    legends = "; ".join(
-        f"“{THEOREMS[name].header}” is {THEOREMS[name].legend}" for name in theorems
-    )
+    headers = (*_ERRORS, *(theorem.header for theorem in theorems))
+    legends = "; ".join(f"“{theorem.header}” is {theorem.label}" for theorem in theorems)
     few = FEW_LEGEND if any(row.few_trials for row in summary.rows) else ""
     remark = f"{INTERVALS}{few}." + (f" Theory: {legends}." if legends else "")
     if not several:
