@@ -212,26 +212,22 @@ def _notes(compared: Comparison) -> list[str]:
 
 
 def _verdict(compared: Comparison) -> list[str]:
-    """Return whether the estimates agree that nothing was found against."""
+    """Return whether the estimates agree that nothing was found against; differences are told."""
     found = compared.agreement
-    names, margin = _joined(found.labels), f"{found.margin:g} nats"
-    notes = []
-    if found.left_out and len(found.labels) + len(found.left_out) > 1:
-        verb = "is" if len(found.left_out) == 1 else "are"
-        notes.append(
-            f"- {_joined(found.left_out)} {verb} left out of the test of agreement: a warning, a "
-            "finding or a missing standard error."
-        )
-    if len(found.labels) > 1 and found.verdict == "agree":
-        notes.append(
-            f"✓ {names} agree within {margin} (95 % confidence). They can still share a bias."
-        )
-    if len(found.labels) > 1 and found.verdict == "not known":
-        notes.append(
-            f"- Whether {names} agree within {margin} is not known: they may differ by "
-            f"{found.most:.2g} nats."
-        )
-    return notes
+    names, others = _joined(found.labels), _joined(found.left_out)
+    margin = f"{found.margin:g} nats"
+    if len(found.labels) < 2:
+        alone = len(found.labels) + len(found.left_out) < 2
+        text = f"- With a finding or a warning against {others}, no two estimates are left to test "
+        return [] if alone else [f"{text}for agreement."]
+    if found.verdict == "differ":
+        return []
+    if found.verdict == "agree":
+        text = f"✓ {names} agree within {margin} (95 % confidence). They can still share a bias."
+    else:
+        text = f"- Whether {names} agree within {margin} is not known: they may differ by "
+        text += f"{found.most:.2g} nats."
+    return [text + (f" Left out, for a finding or a warning: {others}." if others else "")]
 
 
 def _joined(labels: Sequence[str]) -> str:

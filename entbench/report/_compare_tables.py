@@ -18,8 +18,8 @@ from entbench.report._render import Printout, Table
 _MAX_ROWS, _MAX_NOTES = 60, 5
 # no table speaks of a loss by more than this factor
 _MOST_FOUND = 100.0
-_HEADERS = ("estimator", "n", "MAE of A", "of B", "B/A (95 %)", "time B/A (95 %)", "verdict")
-_ASIDE = ("largest change", "stated error", "trials", "held")
+_HEADERS = ("estimator", "n", "verdict", "B/A (95 %)", "MAE A", "MAE B", "time B/A (95 %)")
+_ASIDE = ("largest", "stated", "trials", "held")
 _MARKS: dict[Verdict, str] = {"worse": "✗ worse", "better": "✓ better", "same": "", "unclear": ""}
 _TIME_MARKS: dict[Verdict, str] = {
     "worse": "slower",
@@ -77,7 +77,8 @@ def _tables(changes: Sequence[Change]) -> Iterator[Table]:
             f"{source.label}: errors in nats",
             gaps=False,
             aside=len(_ASIDE),
-            aside_title=f"{source.label}: changes of values from the same samples, in nats",
+            aside_title=f"{source.label}: changes of values from the same samples beside the "
+            "numerical error stated, in nats",
         )
         yield table if any(change.largest for change in here) else table.split()[0]
 
@@ -88,11 +89,11 @@ def _cells(change: Change) -> tuple[str, ...]:
     return (
         change.estimator.label,
         f"{change.n}",
+        _verdict(change) or _needs(change),
+        _ratio(change.accuracy),
         number(first),
         number(second),
-        _ratio(change.accuracy),
         _ratio(change.seconds),
-        _verdict(change) or _needs(change),
         number(change.largest),
         number(change.stated) if change.stated else "-",
         f"{ours}" if ours == theirs else f"{ours}, {theirs}",

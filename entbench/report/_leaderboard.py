@@ -21,7 +21,6 @@ from entbench.report._fields import (
     groups_of,
     roles_of,
 )
-from entbench.report._intervals import Limits
 from entbench.report._pareto import FrontMember, fronts_of
 from entbench.report._ranks import (
     Floats,
@@ -31,7 +30,6 @@ from entbench.report._ranks import (
     rank_intervals,
     ranks_of,
     resampled_pairs,
-    spread_of,
 )
 from entbench.report._statistics import rows_of
 
@@ -129,12 +127,8 @@ class Standing:
     ratio : float
         Geometric mean over its sources of its mean absolute error over the least of any estimate
         there; 1 is best everywhere.
-    ratio_ci : (low, high) or None
-        Where 95 % of the resampled runs have it.
     mean_rank : float
         Mean over its sources of its rank there.
-    mean_rank_ci : (low, high) or None
-        Where 95 % of the resampled runs have it.
     worst : float
         The largest ratio of any source.
     worst_source : str
@@ -153,9 +147,7 @@ class Standing:
     rank: int | None
     rank_ci: RankInterval | None
     ratio: float
-    ratio_ci: Limits | None
     mean_rank: float | None
-    mean_rank_ci: Limits | None
     worst: float
     worst_source: str
     wins: int
@@ -397,15 +389,11 @@ def _standing(
     ranks: Mapping[str, tuple[int, RankInterval | None]],
 ) -> Standing:
     here = [(each, each.labels.index(label)) for each in scores if label in each.labels]
-    own = np.array([_log_ratio(each.errors.logs, i) for each, i in here])
-    moved = np.mean([_log_ratio(each.errors.resampled, i) for each, i in here], axis=0)
-    placed = float(np.mean([ranks_of(each.errors.logs)[i] for each, i in here]))
-    replaced = np.mean([_rank(each.errors.resampled, i) for each, i in here], axis=0)
-    sure = min(each.trials for each, _ in here) > 1
+    logs = [each.errors.logs for each, _ in here]
+    own = np.array([log_ratios(log[i], log.min()) for log, (_, i) in zip(logs, here, strict=True)])
     rank, rank_ci = ranks.get(label, (None, None))
     with np.errstate(over="ignore"):
-        ratio, spread = float(np.exp(own.mean())), np.exp(moved)
-        worst = float(np.exp(own.max()))
+        ratio, worst = float(np.exp(own.mean())), float(np.exp(own.max()))
     return Standing(
         label=label,
         role=ESTIMATE,
@@ -415,23 +403,14 @@ def _standing(
         rank=rank,
         rank_ci=rank_ci,
         ratio=ratio,
-        ratio_ci=spread_of(ratio, spread) if sure else None,
-        mean_rank=placed,
-        mean_rank_ci=spread_of(placed, replaced) if sure else None,
+        mean_rank=float(
+            np.mean([ranks_of(log)[i] for log, (_, i) in zip(logs, here, strict=True)])
+        ),
         worst=worst,
         worst_source=here[int(own.argmax())][0].source.label,
         wins=int(np.sum(own == 0.0)),
         seconds=math.exp(float(np.mean([each.seconds[i] for each, i in here]))),
     )
-
-
-def _log_ratio(logs: Floats, i: int) -> Floats:
-    return log_ratios(logs[..., i], logs.min(axis=-1))
-
-
-def _rank(logs: Floats, i: int) -> Floats:
-    rank: Floats = 1.0 + np.sum(logs < logs[..., [i]], axis=-1)
-    return rank
 
 
 def _bound_standings(
@@ -459,9 +438,7 @@ def _bound_standings(
             rank=None,
             rank_ci=None,
             ratio=ratio,
-            ratio_ci=None,
             mean_rank=None,
-            mean_rank_ci=None,
             worst=worst,
             worst_source=where,
             wins=0,

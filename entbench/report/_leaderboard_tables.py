@@ -9,10 +9,9 @@ from typing import Any
 from entbench._records import Spec
 from entbench.report._equal_time import QUICKER
 from entbench.report._format import finite_or_none, number
-from entbench.report._intervals import Limits
 from entbench.report._leaderboard import Leaderboard, Place, Standing
 from entbench.report._pareto import FrontMember
-from entbench.report._ranks import CONFIDENCE, RESAMPLES
+from entbench.report._ranks import CONFIDENCE
 from entbench.report._render import Printout, Table
 
 Counts = dict[str, int | None]
@@ -114,7 +113,7 @@ def _cells(s: Standing, among: int = 0) -> tuple[str, ...]:
     return (
         _rank(s.rank, s.rank_ci, among),
         f"{s.sources}/{s.of}",
-        _with_limits(s.ratio, s.ratio_ci),
+        number(s.ratio),
     )
 
 
@@ -127,8 +126,7 @@ def _held(board: Leaderboard, source: Spec | None, each: Standing | Place) -> st
 
 
 def _aside(s: Standing) -> tuple[str, ...]:
-    mean_rank = _with_limits(s.mean_rank, s.mean_rank_ci)
-    return mean_rank, f"{s.wins}", number(s.worst), s.worst_source
+    return number(s.mean_rank), f"{s.wins}", number(s.worst), s.worst_source
 
 
 def _front_table(board: Leaderboard) -> Table:
@@ -139,19 +137,18 @@ def _front_table(board: Leaderboard) -> Table:
     sources = list(dict.fromkeys(m.source for m in own))
     shown = own if alone and len(sources) == 1 else overall
     rows = []
-    for member in sorted(shown, key=lambda m: (not m.n, -(m.probability or 0.0), m.label)):
+    for member in sorted(shown, key=lambda m: (not m.n, m.label)):
         on = sum(bool(m.n) for m in own if m.label == member.label)
         rows.append(
             (
                 member.label,
-                ", ".join(map(str, member.n)) or "-",
-                number(member.probability),
+                _on_front(member),
                 f"{on}/{len(sources)}",
             )
         )
     over = "" if len(sources) == 1 else f", geometric means over {len(sources)} sources"
     return Table(
-        ("estimator", "on the front at n", "probability", "sources on whose front"),
+        ("estimator", "on the front at n", "sources on whose front"),
         rows,
         f"front of error against seconds: none as quick is better{over}",
         left=2,
@@ -199,7 +196,7 @@ def _place_tables(board: Leaderboard, n: int | None) -> Iterator[Table]:
                 number(place.ratio),
                 number(place.seconds),
                 *_in_time(timed.get((case.source, place.label))),
-                *_front_cells(fronts.get((case.source, place.label))),
+                _on_front(fronts.get((case.source, place.label))),
             )
             for place in board.places
             if place.source == case.source and place.n == n
@@ -209,12 +206,12 @@ def _place_tables(board: Leaderboard, n: int | None) -> Iterator[Table]:
             yield Table(
                 (
                     *("estimator", "rank", "held", "MAE", "MAE/best", "seconds"),
-                    *(f"MAE in {within} s", "rank", "front at n", "probability"),
+                    *(f"MAE in {within} s", "rank", "front at n"),
                 ),
                 rows,
                 f"{case.source.label}, n={n}",
                 gaps=False,
-                aside=4,
+                aside=3,
                 aside_title=f"{case.source.label}, in equal time and by the front",
                 key=1,
             )
@@ -230,10 +227,8 @@ def _in_time(place: Place | None) -> tuple[str, str]:
     return number(place.mae), _rank(place.rank, place.rank_ci, place.among)
 
 
-def _front_cells(member: FrontMember | None) -> tuple[str, str]:
-    if member is None:
-        return "-", "-"
-    return ", ".join(map(str, member.n)) or "-", number(member.probability)
+def _on_front(member: FrontMember | None) -> str:
+    return ", ".join(map(str, member.n)) if member and member.n else "-"
 
 
 def _rank(rank: int | None, interval: tuple[int, int] | None, among: int = 0) -> str:
@@ -243,23 +238,16 @@ def _rank(rank: int | None, interval: tuple[int, int] | None, among: int = 0) ->
     return text if interval is None else f"{text} [{interval[0]}, {interval[1]}]"
 
 
-def _with_limits(value: float | None, interval: Limits | None) -> str:
-    if value is None or interval is None:
-        return number(value)
-    return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
-
-
 def leaderboard_notes(board: Leaderboard) -> list[str]:
     """Return what has to be known to read the tables, and who is missing from them."""
     notes = []
     if board.trials > 1:
         notes.append(
             f"rank [low, high] holds the true rank, for all estimators of a table at once with "
-            f"{100 * CONFIDENCE:.0f} % confidence; other intervals and probabilities are of "
-            f"{RESAMPLES} runs resampled by trial"
+            f"{100 * CONFIDENCE:.0f} % confidence"
         )
     elif board.trials == 1:
-        notes.append("! one trial: no intervals and no probabilities")
+        notes.append("! one trial: ranks have no intervals")
     if board.held:
         notes.append("held: trials in which the estimator's interval held the truth")
     if any(each.rank is None for each in (*board.by_n, *board.in_time)):
@@ -313,7 +301,6 @@ def leaderboard_data(board: Leaderboard) -> dict[str, Any]:
         "run": asdict(board.run.info),
         "trials": board.trials,
         "confidence": CONFIDENCE,
-        "resamples": RESAMPLES if board.trials > 1 else 0,
         "seconds": board.seconds,
         "equal_n": [_standing_record(each, board) for each in board.by_n],
         "equal_time": [_standing_record(each) for each in board.in_time],
@@ -347,7 +334,6 @@ def _counts(board: Leaderboard | None, source: Spec | None, label: str, n: int |
 
 
 def _standing_record(each: Standing, board: Leaderboard | None = None) -> dict[str, Any]:
-    rank, ratio, mean = each.rank_ci, each.ratio_ci, each.mean_rank_ci
     return {
         "source": None,  # all of them
         "estimator": each.label,
@@ -356,12 +342,10 @@ def _standing_record(each: Standing, board: Leaderboard | None = None) -> dict[s
         "sources": each.sources,
         "of": each.of,
         "rank": each.rank,
-        **_limits("rank", rank),
+        **_limits(each.rank_ci),
         **_counts(board, None, each.label, each.n),
         "ratio": finite_or_none(each.ratio),
-        **_limits("ratio", ratio),
         "mean_rank": each.mean_rank,
-        **_limits("mean_rank", mean),
         "wins": each.wins,
         "worst": finite_or_none(each.worst),
         "worst_source": each.worst_source,
@@ -375,7 +359,7 @@ def _place_record(each: Place, board: Leaderboard | None = None) -> dict[str, An
         "estimator": each.label,
         "n": each.n,
         "rank": each.rank,
-        **_limits("rank", each.rank_ci),
+        **_limits(each.rank_ci),
         **_counts(board, each.source, each.label, each.n),
         "mae": each.mae,
         "ratio": finite_or_none(each.ratio),
@@ -391,10 +375,9 @@ def _front_record(each: FrontMember) -> dict[str, Any]:
         "estimator": each.label,
         "on_front": bool(each.n),
         "front_n": " ".join(map(str, each.n)),
-        "probability": each.probability,
     }
 
 
-def _limits(name: str, interval: tuple[float, float] | None) -> dict[str, float | None]:
+def _limits(interval: tuple[int, int] | None) -> dict[str, int | None]:
     low, high = interval or (None, None)
-    return {f"{name}_low": finite_or_none(low), f"{name}_high": finite_or_none(high)}
+    return {"rank_low": low, "rank_high": high}

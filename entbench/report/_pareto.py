@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from entbench._records import Spec
 from entbench.report._fields import Field
-from entbench.report._ranks import Floats, LogMeans
+from entbench.report._ranks import Floats
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,11 @@ class FrontMember:
         The estimator.
     n : tuple of int
         At which n it is on the front; empty if at none.
-    probability : float or None
-        Share of the resampled runs in which it is, at any n; None with one trial.
     """
 
     source: Spec | None
     label: str
     n: tuple[int, ...]
-    probability: float | None
 
 
 def on_front(seconds: Floats, errors: Floats) -> NDArray[np.bool_]:
@@ -80,25 +77,9 @@ def _front(
     if not points:
         return
     columns = list(points)
-    errors = [_mean([field.errors.take([i]) for field, i in points[key]]) for key in columns]
-    seconds = [_mean([field.seconds.take([i]) for field, i in points[key]]) for key in columns]
-    own = on_front(
-        np.concatenate([each.logs for each in seconds]),
-        np.concatenate([each.logs for each in errors]),
-    )
-    moved = on_front(
-        np.concatenate([each.resampled for each in seconds], axis=1),
-        np.concatenate([each.resampled for each in errors], axis=1),
-    )
-    sure = min(field.trials for found in points.values() for field, _ in found) > 1
+    errors = np.array([np.mean([f.errors.logs[i] for f, i in points[key]]) for key in columns])
+    seconds = np.array([np.mean([f.seconds.logs[i] for f, i in points[key]]) for key in columns])
+    front = on_front(seconds, errors)
     for label in dict.fromkeys(label for label, _ in columns):
-        its = [i for i, (name, _) in enumerate(columns) if name == label]
-        share = float(moved[:, its].any(axis=1).mean()) if sure else None
-        yield FrontMember(source, label, tuple(sorted(columns[i][1] for i in its if own[i])), share)
-
-
-def _mean(parts: Sequence[LogMeans]) -> LogMeans:
-    return LogMeans(
-        np.mean([part.logs for part in parts], axis=0),
-        np.mean([part.resampled for part in parts], axis=0),
-    )
+        sizes = (n for (name, n), on in zip(columns, front, strict=True) if on and name == label)
+        yield FrontMember(source, label, tuple(sorted(sizes)))

@@ -1,4 +1,4 @@
-"""Ranks by error, and how sure they are, by tests of all pairs; other spreads by bootstrap."""
+"""Ranks by error, and how sure they are, by tests of all pairs; in equal time by bootstrap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 from entbench._records import digest
 from entbench.report._comparisons import Contrasts, equalities_left, holm, mean_ratios, with_chance
@@ -63,9 +62,6 @@ def resampling(trials: int, of: dict[str, Any]) -> Floats:
 def log_means(values: Floats, weights: Floats, floor: float = 0.0) -> LogMeans:
     """Return the logarithms of the means of rows, with those of resampled runs.
 
-    Resampled deviations are widened so that, of normal values, an interval read off them holds as
-    often as Student's t: the bootstrap's own are too narrow where trials are few.
-
     Parameters
     ----------
     values : ndarray of shape (items, trials)
@@ -76,18 +72,10 @@ def log_means(values: Floats, weights: Floats, floor: float = 0.0) -> LogMeans:
         What a smaller mean counts as.
     """
     least = math.log(max(floor, TINY))
-    logs = np.log(np.maximum(values.mean(axis=1), TINY))
-    moved = np.log(np.maximum(weights @ values.T, TINY)) - logs
-    resampled = logs + widening(values.shape[1]) * moved
-    return LogMeans(np.maximum(logs, least), np.maximum(resampled, least))
-
-
-def widening(trials: int) -> float:
-    """Return the factor that turns the bootstrap's spread of a mean into that of Student's t."""
-    if trials < 2:
-        return 1.0
-    upper = 0.5 + 0.5 * CONFIDENCE
-    return float(stdtrit(trials - 1, upper) / ndtri(upper)) * math.sqrt(trials / (trials - 1))
+    own, resampled = (
+        np.log(np.maximum(m, TINY)) for m in (values.mean(axis=1), weights @ values.T)
+    )
+    return LogMeans(np.maximum(own, least), np.maximum(resampled, least))
 
 
 def ranks_of(values: Floats) -> Ranks:
@@ -163,8 +151,8 @@ def resampled_pairs(means: LogMeans, trials: int) -> Pairs:
     if trials < 2:
         found = Contrasts(value, np.full(value.shape, np.nan), freedom)
         return Pairs(found, found)
-    moved = np.exp(means.logs + (means.resampled - means.logs) / widening(trials))
-    narrow = math.sqrt(trials / (trials - 1))
+    moved = np.exp(means.resampled)
+    narrow = math.sqrt(trials / (trials - 1))  # the bootstrap's variance is that over n, not n - 1
     spread = np.array([narrow * np.std(moved - moved[:, [i]], axis=0) for i in range(len(errors))])
     found = with_chance(Contrasts(value, spread / middle, freedom), 2.0 ** (1.0 - trials))
     return Pairs(found, found)
@@ -193,14 +181,6 @@ def rank_intervals(pairs: Contrasts) -> list[tuple[int, int]]:
         (1 + int(b), items - int(a) - int(same))
         for b, a, same in zip(behind, ahead, alike, strict=True)
     ]
-
-
-def spread_of(value: float, resampled: Floats) -> tuple[float, float]:
-    """Return where 95 % of the resampled runs have a number; the run's own is always within."""
-    tail = 0.5 - 0.5 * CONFIDENCE
-    # of order statistics, so that numbers that are infinite in some runs do
-    low, high = np.quantile(resampled, (tail, 1.0 - tail), method="inverted_cdf")
-    return min(float(low), value), max(float(high), value)
 
 
 def log_ratios(logs: Floats, least: Floats) -> Floats:

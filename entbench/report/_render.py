@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -26,6 +26,8 @@ FORMATS: tuple[Format, ...] = ("table", "json", "csv", "markdown", "latex")
 _MARKUP = re.compile(r"[\\`*_<&|~$]|\](?=[(\[:])")
 _BLOCK = re.compile(r"^(\d*)(?=[#>+=.)-])")  # at the beginning of a line
 _BACKSLASH = r"\\\g<0>"
+_GAP = 3  # columns of a terminal between those of a table
+_NAME = 24  # that a first column may be folded to
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,36 @@ class Table:
     def width(self) -> int:
         """Columns of a terminal that the table fills."""
         lines = [self.headers, *self.rows]
-        return sum(max(map(cell_len, column)) + 3 for column in zip(*lines, strict=True)) - 3
+        return sum(max(map(cell_len, column)) + _GAP for column in zip(*lines, strict=True)) - _GAP
+
+    def parts(self, width: int) -> Iterator[Table]:
+        """Yield the tables that a terminal of so many columns shows this one as.
+
+        Columns set aside get a table of their own. What is still too wide is cut between columns,
+        each part with the first columns again. A long name in the first column is folded.
+        """
+        if self.width <= width:
+            yield self
+        elif self.aside:
+            for part in self.split():
+                yield from part.parts(width)
+        else:
+            columns = zip(self.headers, *self.rows, strict=True)
+            sizes = [max(map(cell_len, column)) + _GAP for column in columns]
+            sizes[0] = min(sizes[0], _NAME + _GAP)
+            key = list(range(min(self.key, len(sizes) - 1)))
+            chosen = list(key)
+            for i in range(len(key), len(sizes)):
+                full = sum(sizes[j] for j in (*chosen, i)) - _GAP > width
+                if full and len(chosen) > len(key):
+                    yield self._only(chosen)
+                    chosen = list(key)
+                chosen.append(i)
+            yield self._only(chosen)
+
+    def _only(self, columns: Sequence[int]) -> Table:
+        headers, *rows = (tuple(row[i] for i in columns) for row in (self.headers, *self.rows))
+        return replace(self, headers=headers, rows=rows, left=sum(i < self.left for i in columns))
 
     def split(self) -> tuple[Table, Table]:
         """Return the table without the columns set aside, and those."""
@@ -187,8 +218,7 @@ def _terminal(printout: Printout, screen: Screen) -> str:
     if printout.heading:
         console.print(_text(printout.heading, style="bold"))
     for table in printout.tables:
-        narrow = table.aside and table.width > screen.width
-        for part in table.split() if narrow else (table,):
+        for part in table.parts(screen.width):
             console.print()
             if part.title:
                 console.print(_text(part.title, style="italic"))

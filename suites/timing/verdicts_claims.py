@@ -4,6 +4,9 @@ Run as ``python -m entbench.suites.timing.verdicts_claims``. Nothing is trained:
 experiments are invented, with a true effect and errors by six laws, and the experiments' own claims
 judge them. Where a claim is false, "yes" is wrong, at most 5 % of the time; where it is true, "no"
 is, and "not told" counts as missed, at most 20 % of the time at the effects that the papers print.
+
+Claims about numbers that are exact, each of one network (limits of the data, I(X;T) by quadrature,
+similar layers, the layers left), have no chance in them and no row.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from entbench._base import Claim, Experiment, ExperimentResult
+from entbench.networks._plane import stops_of
 from entbench.networks.experiments import (
     MNISTCNN,
     SZT,
@@ -174,21 +178,36 @@ _NOISY = ("ksg", "sp-mi", "ksg-noisy")
 def _debate(gap: float, draw: Draw, rng: np.random.Generator, count: int, error: float) -> Results:
     """Return estimates of five layers that are all right, but for "ksg", which is off by a gap."""
     epochs = _epochs(count, 2000)
+    values = {name: np.full((count, 5), 4.0) for name in _EXACT}
+    values |= {name: 4.0 + error * draw((count, 5), rng) for name in _NOISY}
+    values["ksg"] += gap
+    return _debate_results(epochs, values, error)
+
+
+def _debate_falls(fall: float, draw: Draw, rng: np.random.Generator) -> Results:
+    """Return estimates of 40 epochs, all of which fall by so much in all layers."""
+    epochs = _epochs(40, 2000)
+    curve = _rise_and_fall(epochs, fall)[:, None]
+    errors = {name: 0.02 * draw((len(epochs), 5), rng) for name in (*_EXACT[:2], *_NOISY)}
+    values = {name: curve + errors.get(name, np.zeros(5)) for name in (*_EXACT, *_NOISY)}
+    return _debate_results(epochs, values, 0.02)
+
+
+def _debate_results(
+    epochs: Sequence[int], values: Mapping[str, Floats], error: float
+) -> list[ExperimentResult]:
     params = {"data": "szt", "hidden": "10-7-5-4-3", "activation": "tanh", "sigma": 0.01, "seed": 0}
     found = []
-    for epoch in epochs:
-        noise = error * draw((len(_NOISY), 5), rng)
+    for at, epoch in enumerate(epochs):
         result: dict[str, Any] = {
             "exact": [8.0] * 5,
             "input_limit": 8.0,
             "accuracy": 0.95,
             "noisy_accuracy": 0.95,
         }
-        for name in _EXACT:
-            result |= {name: [4.0] * 5, f"{name} error": [0.0] * 5}
-        for name, off in zip(_NOISY, noise, strict=True):
-            values = (4.0 + off + (gap if name == "ksg" else 0.0)).tolist()
-            result |= {name: values, f"{name} error": [error] * 5}
+        for name, table in values.items():
+            stated = error if name in _NOISY else 0.0
+            result |= {name: table[at].tolist(), f"{name} error": [stated] * 5}
         result["low"] = [value - _Z * error for value in result["sp-mi"]]
         result["high"] = [value + _Z * error for value in result["sp-mi"]]
         found.append(ExperimentResult(params, {"epoch": epoch}, result))
@@ -202,36 +221,151 @@ def _plane(
     count: int,
     scatter: float,
     activation: str = "tanh",
+    early: float | None = None,
 ) -> Results:
-    """Return a network whose layers' counts scatter from one epoch to the next."""
+    """Return a network whose layers' counts scatter from one epoch to the next.
+
+    With `early`, layers 1 and 2 of five fall by so much, and the others by `fall`.
+    """
     epochs = _epochs(count, 8000)
-    curve = _rise_and_fall(epochs, fall)[:, None] + scatter * draw((len(epochs), 3), rng)
-    limit, label = 8.1, 0.69
+    falls = [fall] * 3 if early is None else [early, early, *[fall] * 4]
+    levels = np.stack([_rise_and_fall(epochs, each) for each in falls], axis=1)
+    counts = levels + scatter * draw(levels.shape, rng)
+    return _plane_results(epochs, counts, activation=activation)
+
+
+_LIMIT, _LABEL = 8.1, 0.69
+_PATIENCE = 100
+_VALIDATED = 823  # rows, as many as the data of that limit have
+
+
+def _plane_results(
+    epochs: Sequence[int],
+    levels: Floats,
+    *,
+    small: Floats | None = None,
+    filled: Floats | None = None,
+    loss: Floats | None = None,
+    accuracy: Floats | None = None,
+    activation: str = "tanh",
+    hidden: str = "5-3",
+    seed: int = 0,
+) -> Results:
+    """Return a network by levels of shape (epochs, layers); `small` are in the smallest bins."""
+    count = len(epochs)
+    small = levels if small is None else small
+    filled = np.full(levels.shape, 20.0) if filled is None else filled
+    losses = 1.0 / (1.0 + np.arange(count)) if loss is None else loss
+    shares = np.full(count, 0.95) if accuracy is None else accuracy
     params = {
         "data": "szt",
-        "hidden": "5-3",
+        "hidden": hidden,
         "activation": activation,
         "epochs": 8000,
         "records": count,
         "learning_rate": 0.05,
-        "seed": 0,
-        "patience": 100,
+        "seed": seed,
+        "patience": _PATIENCE,
     }
     return [
         ExperimentResult(
             params,
             {"epoch": epoch},
             {
-                "input_limit": limit,
-                "label_limit": label,
-                "input": [values, values, values, values],
-                "filled": [20, 20, 20],
-                "validation_loss": 1.0 / (1.0 + place),
-                "validation_accuracy": 0.95,
+                "input_limit": _LIMIT,
+                "label_limit": _LABEL,
+                "input": [small[at].tolist(), *[levels[at].tolist()] * 3],
+                "filled": filled[at].tolist(),
+                "validation_loss": float(losses[at]),
+                "validation_accuracy": float(shares[at]),
             },
         )
-        for place, (epoch, values) in enumerate(zip(epochs, curve.tolist(), strict=True))
+        for at, epoch in enumerate(epochs)
     ]
+
+
+_PLANE = _epochs(120, 8000)
+
+
+def _flat(draw: Draw, rng: np.random.Generator, layers: int = 3, scatter: float = 0.05) -> Floats:
+    """Return counts that stay, but for a scatter from one epoch to the next, in nats."""
+    return np.asarray(4.0 + scatter * draw((len(_PLANE), layers), rng))
+
+
+def _smaller_bins(
+    further: float, draw: Draw, rng: np.random.Generator, scatter: float = 0.05
+) -> Results:
+    """Return layers that are further to the right in the smallest bins, by so much."""
+    large, small = (_flat(draw, rng, scatter=scatter) for _ in range(2))
+    return _plane_results(_PLANE, large, small=small + further)
+
+
+def _decided(off: float, draw: Draw, rng: np.random.Generator) -> Results:
+    """Return an output layer that ends so far from one bin for each class."""
+    levels = _flat(draw, rng, scatter=0.02)
+    levels[:, -1] += _LABEL + off - 4.0
+    return _plane_results(_PLANE, levels)
+
+
+def _behind(further: float, draw: Draw, rng: np.random.Generator) -> Results:
+    """Return a third layer that shows so much more of X than the second."""
+    levels = _flat(draw, rng, 4)
+    levels[:, 2] += further
+    return _plane_results(_PLANE, levels, hidden="3-2-12-2")
+
+
+def _bins(share: float, draw: Draw, rng: np.random.Generator, falls: bool) -> Results:
+    """Return how many bins are in use, at the end so many times as many as before, within one."""
+    levels = _rise_and_fall(_PLANE, float(falls))[:, None] + 0.01 * draw((len(_PLANE), 3), rng)
+    moved = np.clip(3.0 * np.linspace(0.0, 1.0, len(_PLANE)) - 1.5, 0.0, 1.0)
+    used = 20.0 * (1.0 + (share - 1.0) * moved)[:, None] + draw(levels.shape, rng)
+    activation = "tanh" if falls else "relu"
+    return _plane_results(_PLANE, levels, filled=np.rint(used), activation=activation)
+
+
+def _stops(like: float, draw: Draw, rng: np.random.Generator, seeds: int) -> Results:
+    """Return turns of the output whose logarithms are independent of those of the stops, or theirs.
+
+    The largest level is at the turn.
+    """
+    found: Results = []
+    logs = np.log1p(_PLANE)
+    for seed in range(seeds):
+        first, own = rng.uniform(0.0, logs[-10], 2)
+        loss = 1.0 + np.abs(logs - first)
+        stop = logs[stops_of(_PLANE, loss.tolist(), _PATIENCE).early]
+        turn = like * stop + (1.0 - like) * own + 0.1 * draw((1,), rng)[0]
+        levels = 4.0 - np.abs(logs - turn)[:, None] + 0.01 * draw((len(_PLANE), 3), rng)
+        found += _plane_results(_PLANE, levels, loss=loss, seed=seed)
+    return found
+
+
+def _later_losses(share: float, draw: Draw, rng: np.random.Generator, seeds: int) -> Results:
+    """Return losses that in so many of the networks are lower after the early stop than there."""
+    found: Results = []
+    for seed in range(seeds):
+        time = np.linspace(0.0, 1.0, len(_PLANE))
+        loss = 1.0 + np.abs(time - 0.6)
+        loss[-1] = 0.9 if rng.random() < share else 1.1
+        found += _plane_results(_PLANE, _flat(draw, rng), loss=loss, seed=seed)
+    return found
+
+
+def _overfit(
+    grown: float, draw: Draw, rng: np.random.Generator, scatter: float, lost: float = 0.0
+) -> Results:
+    """Return a loss that grows by a share after its least, and an accuracy that loses so much."""
+    time = np.linspace(0.0, 1.0, len(_PLANE))
+    late = np.clip(3.0 * time - 1.5, 0.0, 1.0)
+    loss = np.where(time < 0.3, 2.0 - time / 0.3, 1.0 + grown * late)
+    loss = loss * np.exp(scatter * draw((len(_PLANE),), rng))
+    right = rng.binomial(_VALIDATED, 0.95 - lost * late) / _VALIDATED
+    return _plane_results(_PLANE, _flat(draw, rng), loss=loss, accuracy=right)
+
+
+def _less_accurate(lost: float, draw: Draw, rng: np.random.Generator) -> Results:
+    """Return a network whose loss doubles and whose accuracy falls by so much."""
+    return _overfit(1.0, draw, rng, 0.01, lost)
 
 
 def _pruning(loss: float, draw: Draw, rng: np.random.Generator, seeds: int) -> Results:
@@ -331,6 +465,48 @@ def _shift(
     return found
 
 
+def _built(excess: float, draw: Draw, rng: np.random.Generator) -> Results:
+    """Return an estimator built on X whose mean error for X' exceeds the sum of bounds by so much.
+
+    The bound on the shift is 1 nat, that on its own error 0.5; ten draws scatter by 0.1 nats.
+    """
+    found = _shift(-0.3, draw, rng, 10, 0.02)
+    params = found[0].params
+    values = found[-1].result["information"][0] + 1.5 + excess + 0.1 * draw((10, 1), rng)
+    result = {"built": values.tolist(), "risk_bound": [0.5]}
+    return [*found, ExperimentResult(params, {"what": "built"}, result)]
+
+
+def _of_the_plane() -> Iterator[Case]:
+    yield Case("smaller bins, further right", InformationPlane, 3, _smaller_bins, 0.09, 1.0)
+    output = partial(_smaller_bins, scatter=0.01)
+    yield Case("output in smaller bins", InformationPlane, 4, output, 0.11, 0.0)
+    yield Case("output to 1 bit", InformationPlane, 9, _decided, 0.11, 0.0)
+    # halved, and doubled
+    empty, fill = (partial(_bins, falls=falls) for falls in (True, False))
+    yield Case("tanh empties bins", InformationPlane, 6, empty, 0.91, 0.5)
+    yield Case("ReLU fills bins", InformationPlane, 8, fill, 1.09, 2.0)
+    mixed = partial(_plane, count=120, scatter=0.01, early=0.0)
+    held = partial(mixed, activation="relu-relu-tanh-tanh-tanh")
+    late = partial(mixed, activation="tanh-tanh-relu-relu-relu")
+    yield Case("tanh after ReLU does not compress", InformationPlane, 10, held, 0.22, 0.0)
+    yield Case("ReLU after tanh compresses", InformationPlane, 11, late, 0.18, 1.0)
+    for seeds in (2, 5):
+        stops = partial(_stops, seeds=seeds)
+        name = f"early stop at the output's turn, {seeds} seeds"
+        yield Case(name, InformationPlane, 12, stops, 0.0, 1.0)
+    for seeds, missed in ((3, 1.0), (5, _MISSED)):
+        later = partial(_later_losses, seeds=seeds)
+        name = f"early stop before the least loss, {seeds} seeds"
+        yield Case(name, InformationPlane, 13, later, 0.5, 1.0, missed)
+    for scatter, missed in ((0.01, _MISSED), (0.1, 0.4)):
+        name = f"loss grows, scatter {100 * scatter:g} %"
+        grows = partial(_overfit, scatter=scatter)
+        yield Case(name, InformationPlane, 14, grows, 0.04, 1.0, missed)
+    yield Case("accuracy stays good", InformationPlane, 14, _less_accurate, 0.05, 0.0)
+    yield Case("behind a bottleneck", InformationPlane, -1, _behind, 0.09, 0.5)
+
+
 def _cases() -> Iterator[Case]:
     yield Case("I(X;T_2) rises and falls, 41 epochs", TwoNeuron, 1, _two_neuron, 0.04, 0.2)
     yield Case("compression, 25 epochs", SZT, 0, partial(_szt, error=0.1), 0.19, 1.7)
@@ -343,6 +519,7 @@ def _cases() -> Iterator[Case]:
         name = f"I depends on the estimator, {count} epochs, error {error:g}"
         estimates = partial(_debate, count=count, error=error)
         yield Case(name, InformationDebate, 2, estimates, 0.0, 2.0)
+    yield Case("all estimates compress, 40 epochs", InformationDebate, 1, _debate_falls, 0.18, 1.7)
     same = partial(_debate, count=20, error=0.01)
     yield Case("ksg agrees with kt, 20 epochs", InformationDebate, 3, same, 0.1, 0.0)
     for count in (20, 120):
@@ -368,9 +545,10 @@ def _cases() -> Iterator[Case]:
     for changes in (10, 100):
         moved = partial(_shift, changes=changes, error=0.02)
         yield Case(f"bound on {changes} changes", ShiftSZT, 6, moved, 0.01, -0.3)
+    yield Case("estimator built on X, within the sum", ShiftSZT, -1, _built, 0.01, -0.5)
 
 
-CASES: Sequence[Case] = tuple(_cases())
+CASES: Sequence[Case] = (*_cases(), *_of_the_plane())
 
 
 def main() -> None:

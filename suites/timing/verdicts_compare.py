@@ -8,11 +8,14 @@ Run with:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from entbench._base import Reference, ReferenceCheck
+from entbench._records import Case, Cell, Record, RunInfo, Spec, SuiteRun
 from entbench.report._comparisons import (
     FAMILY,
     Contrasts,
@@ -21,7 +24,8 @@ from entbench.report._comparisons import (
     mean_ratios,
     without_shared,
 )
-from entbench.report._ranks import pairs_of, rank_intervals
+from entbench.report._leaderboard import Leaderboard, Place, Standing, leaderboard
+from entbench.report._ranks import pairs_of, rank_intervals, ranks_of
 from entbench.suites.timing._verdicts import LAWS, Verdict, print_table
 
 if TYPE_CHECKING:
@@ -34,9 +38,14 @@ RANK_RUNS = 400
 TRIALS = (3, 5, 10, 20)
 ROWS = (1, 5, 30)
 RANK_TRIALS = (2, 3, 5, 10, 20)
+LEADERBOARD_RUNS = 100
+LEADERBOARD_TRIALS = (2, 5, 20)
 # Of a run: its times, over those of another.
 SLOWER = 1.1
 _SCATTER = 0.1  # of logarithms of times
+# Of leaderboards: sizes of samples, and what true errors are in proportion to.
+SIZES = (100, 400)
+SCALES = {"equal": (1.0, 1.0, 1.0, 1.0, 1.0), "unequal": (1.0, 1.0, 1.3, 2.0, 4.0)}
 
 
 class Kind(NamedTuple):
@@ -106,6 +115,55 @@ def told_apart(errors: Floats) -> int:
     return sum(any(low > 1 for low, _ in intervals) for intervals in ranks)
 
 
+def leaderboard_of(errors: Floats, rng: np.random.Generator) -> Leaderboard:
+    """Return the leaderboard of estimators 0, 1, ... that take the same time, within 5 %.
+
+    Of errors of shape (sources, sizes, estimators, trials).
+    """
+    truth = Reference(0.0, 0.0, "simulated", (ReferenceCheck("again", 0.0, 0.0),))
+    of_sources, _, items, trials = errors.shape
+    laws, methods = (
+        [Spec(f"simulated-{i}", "1", "entbench", (), f"{i}") for i in range(count)]
+        for count in (of_sources, items)
+    )
+    seconds = np.array(SIZES)[:, None, None] * np.exp(0.05 * rng.standard_normal(errors.shape))
+    records = tuple(
+        Record(
+            Cell(laws[i], methods[k], SIZES[j], trial, 0),
+            "ok",
+            "",
+            float(seconds[i, j, k, trial]),
+            float(errors[i, j, k, trial]),
+        )
+        for i, j, k, trial in np.ndindex(errors.shape)
+    )
+    cases = tuple(Case(law, truth, None) for law in laws)
+    info = RunInfo("simulated", "0", 0, "", "", "")
+    return leaderboard(SuiteRun("simulated", {}, cases, records, (), (), info, trials))
+
+
+def misses(board: Leaderboard, scales: Sequence[float]) -> set[str]:
+    """Return the tables in which an interval does not hold a true rank.
+
+    Equal estimators share the better one; their errors are in proportion to `scales`.
+    """
+    ranks = ranks_of(np.array(scales))
+    source = board.run.cases[0].source
+    shown: dict[str, list[Place | Standing]] = {
+        "one source": [each for each in board.places if each.source == source],
+        "all sources": list(board.by_n),
+        "one source, equal time": [e for e in board.places_in_time if e.source == source],
+        "all sources, equal time": list(board.in_time),
+    }
+    return {
+        table
+        for table, lines in shown.items()
+        for line in lines
+        if line.n in (None, SIZES[0]) and line.rank_ci is not None
+        if not line.rank_ci[0] <= ranks[int(line.label)] <= line.rank_ci[1]
+    }
+
+
 def verdicts(scale: float = 1.0) -> Iterator[Verdict]:
     """Yield how often verdicts are wrong where nothing differs.
 
@@ -117,6 +175,7 @@ def verdicts(scale: float = 1.0) -> Iterator[Verdict]:
     yield from _timed(runs)
     yield from _ranked(rank_runs)
     yield from _ranked_over_sources(rank_runs)
+    yield from _printed(max(1, round(scale * LEADERBOARD_RUNS)))
 
 
 def _compared(runs: int) -> Iterator[Verdict]:
@@ -179,6 +238,22 @@ def _ranked_over_sources(runs: int) -> Iterator[Verdict]:
             errors = LAWS[law]((9, runs, 5, trials), rng) + 0.5
             setting = f"{law}, {trials} trials, 5 equal over 9 sources"
             yield Verdict("ranks", setting, told_apart(errors), runs, FAMILY)
+
+
+def _printed(runs: int) -> Iterator[Verdict]:
+    """Yield how often an interval of a leaderboard misses a rank, of three sources."""
+    for law in LAWS:
+        for trials in LEADERBOARD_TRIALS:
+            for name, scales in SCALES.items():
+                rng = np.random.default_rng([8, trials, len(name)])
+                missed: Counter[str] = Counter()
+                for _ in range(runs):
+                    errors = LAWS[law]((3, len(SIZES), len(scales), trials), rng)
+                    errors *= np.array(scales)[:, None] / np.sqrt(SIZES)[:, None, None]
+                    missed.update(misses(leaderboard_of(errors, rng), scales))
+                table, wrong = max(missed.items(), key=lambda item: item[1], default=("none", 0))
+                setting = f"{law}, {trials} trials, 5 {name} (worst: {table})"
+                yield Verdict("leaderboard", setting, wrong, runs, FAMILY)
 
 
 def found(kind: Kind, law: str, factor: float, trials: int, rows: int, runs: int) -> float:

@@ -97,7 +97,28 @@ def test_estimate_warns_in_one_line_where_n_is_too_small(entbench: Command, tmp_
     assert "✗ n is too small: the bracket is 3" in marked[3]
     assert "✗ n is too small for sp: from n/2 to n it moved by +0.693 nats" in marked[4]
     assert "✓" not in done.stdout
-    assert "- sp is left out of the test of agreement" in done.stdout
+    assert "- With a finding or a warning against sp, no two estimates" in done.stdout
+
+
+def test_a_far_row_leaves_no_two_estimates_to_agree(
+    here: Command, tmp_path: Path, samples: np.ndarray
+) -> None:
+    """It widens the bracket of `sp` and spoils the bandwidth of `kde`: `kl` alone is left."""
+    np.save(tmp_path / "x.npy", np.vstack([samples, [[1e6, 1e6]]]))
+    text = " ".join(here("estimate", "x.npy", "sigma=0.5").stdout.split())
+    assert "✗ sp and kde differ by " in text
+    told = (
+        "- With a finding or a warning against sp and kde, no two estimates are left to test for "
+    )
+    assert text.endswith(f"{told}agreement.")
+
+
+def test_the_tick_names_who_is_left_out(entbench: Command, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((800, 4)))
+    asked = ["-e", "sp", "-e", "kl", "-e", "kl[k=6]"]
+    text = " ".join(entbench("estimate", "x.npy", "sigma=0.1", *asked).stdout.split())
+    assert "✓ kl and kl[k=6] agree within 0.1 nats (95 % confidence)" in text
+    assert text.endswith("Left out, for a finding or a warning: sp.")
 
 
 @pytest.mark.parametrize("margin", ["0.05", "1"])

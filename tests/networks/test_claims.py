@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from entbench.networks.experiments._in_training import correlation
 from entbench.networks.experiments._verdict import (
     Effect,
     Levels,
@@ -70,7 +71,27 @@ def test_curves_of_exact_numbers() -> None:
     assert curve.drop() == pytest.approx((0.8, 0.8))
     assert curve.hump() == pytest.approx((0.8, 0.8))
     assert curve.gain() == pytest.approx((0.97, 0.97))
+    assert curve.times(1) == pytest.approx((0.97, 0.97))
     assert Levels.exact([2.0, 1.5, 1.0]).hump() == (0.0, 0.0)
+
+
+def test_how_many_times_counts_the_errors_of_both() -> None:
+    """Each end is 2.24 standard errors off: both hold together in 95 %."""
+    curve = Levels(np.array([10.0, 20.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    far = 2.2414
+    low, high = (20.0 - 2.0 * far) / (10.0 + far), (20.0 + 2.0 * far) / (10.0 - far)
+    assert curve.times(0) == pytest.approx((low, high), rel=1e-4)
+    assert Levels.counted([1.0, 2.0]).times(0) == (-math.inf, math.inf)
+
+
+def test_few_large_steps_tell_of_no_correlation() -> None:
+    """Two curves that step at the same three epochs of 30 are alike, maybe by chance."""
+    steps = np.zeros(30)
+    steps[[5, 12, 20]] = 1.0
+    curve = steps.cumsum()
+    assert correlation(curve, 2.0 * curve) == (-1.0, 1.0)
+    often = np.tile([0.0, 1.0, 1.0], 10).cumsum()
+    assert correlation(often, 2.0 * often)[0] > 0.9
 
 
 def test_a_spike_is_no_height_and_few_counts_tell_nothing() -> None:
@@ -100,6 +121,7 @@ QUICK = (
     "no pruning",
     "more noise, less alike, 8",
     "I depends on the estimator, 5",
+    "loss grows",
 )
 
 

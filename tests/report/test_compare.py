@@ -204,7 +204,7 @@ def test_what_a_row_could_have_shown_stands_in_place_of_a_verdict(run_of: RunOf)
     assert change.accuracy.detectable == pytest.approx(1.36, rel=0.2)  # see verdicts_compare
     (table,) = comparison_printout(found).tables
     above = 100.0 * (change.accuracy.detectable - 1.0)
-    assert table.rows[0][6] == f"needs +{math.ceil(above)} %"
+    assert table.rows[0][2] == f"needs +{math.ceil(above)} %"
     data = json.loads(render(comparison_printout(found), "json"))["rows"][0]
     assert data["detectable_ratio"] == change.accuracy.detectable
 
@@ -317,6 +317,31 @@ def test_printouts(run_of: RunOf, together: Together) -> None:
     data = json.loads(render(printout, "json"))
     assert len(data["rows"]) == len(printout.records) == 80
     assert data["rows"][0]["paired"] is True
+
+
+@pytest.mark.parametrize(
+    "name", ["sp-miller-madow", "sp-monte-carlo[draws=10,control_variate=true]"]
+)
+def test_a_terminal_of_80_columns_shows_every_cell(
+    run_of: RunOf, together: Together, name: str
+) -> None:
+    """The verdict stands beside the ratio, and no number is folded, with the names of suites."""
+    values = np.random.default_rng(6).standard_normal(10)
+    sizes = (1000, 4_000_000)
+    first, second = (
+        run_of({n: list(f * values) for n in sizes}, name, source="gaussian-mixture")
+        for f in (1.0, 1.9)
+    )
+    second = in_seconds(later(second), list(np.linspace(9.0, 12.0, 20)))
+    printout = comparison_printout(compare_suites(in_seconds(first, 20 * [1.0]), second))
+    lines = render(printout, "table", Screen(80)).splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    (table,) = printout.tables
+    assert "✗ worse, slower" in table.rows[0]
+    for row in table.rows:
+        assert all(any(cell in line for line in lines) for cell in row[1:])
+        assert any(row[2] in line and row[3] in line for line in lines)
+    assert all(any(header in line for line in lines) for header in table.headers)
 
 
 def test_worst_case_numbers_are_json(run_of: RunOf) -> None:

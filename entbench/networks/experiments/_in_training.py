@@ -45,7 +45,7 @@ _ROWS, _NOISE = range(2)
 FALL = 0.2  # nats; less counts as no compression
 _GUESSING = 0.5
 _HIGHLY = 0.5  # of the correlation of changes
-_LEAST_CHANGES = 10
+_LEAST_CHANGES, _LEAST_CARRYING = 10, 5.0
 _ALMOST_1 = 1.0 - 1e-12
 
 
@@ -272,17 +272,25 @@ def correlation(first: Floats, second: Floats, parts: int = 1) -> Span:
     """Return an interval for the correlation of two curves' changes, by Fisher's z.
 
     Its error is that of normal changes or the jackknife's, whichever is larger: of most curves a
-    few changes are most of the way. Ten changes are needed.
+    few changes are most of the way. Ten changes are needed, and as much scatter in each curve as of
+    five equal ones: fewer fall together by chance, and then no error shows.
     """
     one, other = np.diff(first), np.diff(second)
     n = len(one)
-    if n < _LEAST_CHANGES or not one.std() or not other.std():
+    if n < _LEAST_CHANGES or min(map(_carrying, (one, other))) < _LEAST_CARRYING:
         return -1.0, 1.0
     without = np.array([_fisher(np.delete(one, i), np.delete(other, i)) for i in range(n)])
     jackknife = math.sqrt((n - 1) * float(without.var()))
     normal = 1.0 / math.sqrt(n - 3)
     low, high = Effect(_fisher(one, other), normal, normal, jackknife, n - 1).interval(parts)
     return math.tanh(low), math.tanh(high)
+
+
+def _carrying(changes: Floats) -> float:
+    """Return how many equal changes would scatter so evenly; 0 where there is no scatter."""
+    squares = (changes - changes.mean()) ** 2
+    total = float(squares.sum())
+    return total**2 / float((squares**2).sum()) if total else 0.0
 
 
 def _fisher(one: Floats, other: Floats) -> float:

@@ -363,7 +363,9 @@ def _empty_claim(runs: Sequence[Run]) -> Claim:
         if run.learned:
             height = run.curve("input").argmax(axis=0)
             falling = [layer for layer in range(run.hidden + 1) if _falls(run, layer)]
-            fewer += [_empties(run, layer, height[layer]) for layer in falling]
+            fewer += [
+                below(run.filled(layer).times(height[layer]), 1.0 - _MORE) for layer in falling
+            ]
     if not fewer:
         return absent(claim, where, "no tanh layer that compresses in this run")
     measured = (
@@ -371,12 +373,6 @@ def _empty_claim(runs: Sequence[Run]) -> Claim:
         "layers that fall"
     )
     return judged(claim, where, measured, alike(fewer), short=_shortest(runs), lasting=True)
-
-
-def _empties(run: Run, layer: int, height: int) -> Verdict:
-    filled = run.filled(layer)
-    low, high = filled.end()
-    return below((low / filled.values[height], high / filled.values[height]), 1.0 - _MORE)
 
 
 def _rises(run: Run) -> Verdict:
@@ -390,9 +386,7 @@ def _rises(run: Run) -> Verdict:
 
 def _fills(run: Run) -> Iterator[Verdict]:
     for layer in range(run.hidden):
-        filled = run.filled(layer)
-        low, high = filled.end(run.hidden)
-        yield above((low / filled.values[0], high / filled.values[0]), 1.0 + _MORE)
+        yield above(run.filled(layer).times(0, run.hidden), 1.0 + _MORE)
 
 
 def _decides(run: Run) -> Verdict:
@@ -462,13 +456,11 @@ def _stops_at_turn(run: Run) -> Verdict:
 
 def _overfits(run: Run) -> Verdict:
     """Tell by the levels of the last epochs, and an error of accuracies as of other rows."""
-    best, losses = run.stops().perfect, Levels.counted(run.single("validation_loss"))
-    low, high = losses.end()
-    least = float(losses.values[best])
-    accuracy = run.single("validation_accuracy")
+    best, accuracy = run.stops().perfect, run.single("validation_accuracy")
+    grown = Levels.counted(run.single("validation_loss")).times(best)
     error = math.sqrt(sum(p * (1.0 - p) for p in (accuracy[best], accuracy[-1])) / run.validated)
     lost = Effect(float(accuracy[best] - accuracy[-1]), error, error)
-    return every([above((low / least, high / least), 1.0 + _GROWN), below(lost.interval(), _GOOD)])
+    return every([above(grown, 1.0 + _GROWN), below(lost.interval(), _GOOD)])
 
 
 def _table_1(run: Run) -> ResultTable:

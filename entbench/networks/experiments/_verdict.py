@@ -144,10 +144,20 @@ class Levels(NamedTuple):
         normal = normal_quantile(parts * len(self.values))
         return self.values - normal * self.below, self.values + normal * self.above
 
+    def _at(self, place: int, parts: int) -> Span:
+        value, below, above = (float(each[place]) for each in self)
+        return Effect(value, below, above).interval(parts)
+
     def end(self, parts: int = 1) -> Span:
         """Return where the curve ends."""
-        value, least, most = (float(each[-1]) for each in self)
-        return Effect(value, least, most).interval(parts)
+        return self._at(-1, parts)
+
+    def times(self, place: int, parts: int = 1) -> Span:
+        """Return how many times its value at one epoch a positive curve ends at."""
+        (least, most), (low, high) = (self._at(at, 2 * parts) for at in (-1, place))
+        if not math.isfinite(most):
+            return -math.inf, math.inf
+        return least / high, most / low if low > 0.0 else math.inf
 
     def fall(self, parts: int = 1) -> Span:
         """Return by how much the curve ends below its largest value."""

@@ -132,7 +132,7 @@ def _best(summary: Summary, names: dict[Spec, str]) -> list[Grid | Words]:
         return [Words(["No estimator is called the best: that takes two of them, and two trials."])]
     how = (
         "Compared as in the leaderboard: an estimator is told from the best where the 95 % "
-        "interval of its rank, from runs resampled by trial, begins above 1."
+        "interval of its rank begins above 1."
     )
     if len(summary.run.cases) == 1:
         sentence = found[0][1]
