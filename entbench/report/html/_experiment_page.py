@@ -33,11 +33,11 @@ _MOST_CELLS = 60_000
 def experiment_page(run: ExperimentRun) -> Page:
     """Return the page of an experiment's run."""
     tables, words = _results(run)
-    steps = _steps([_flat(found) for found in run.measurements])
+    steps = _steps([_flat(found) for found in run.records])
     names = _registry.experiments.load(run.experiment).figures if results_of(run) else ()
-    said = ((m.status, m.message, m.step.label) for m in run.measurements if m.message)
+    said = ((m.status, m.message, m.cell.label) for m in run.records if m.message)
     asked = [(key, listed(value)) for key, value in run.params.items()]
-    total = len(run.measurements)
+    total = len(run.records)
     return Page(
         title=run.suite,
         lead=f"entbench {run.info.version}, {run.info.started}: experiment {run.experiment}, "
@@ -77,7 +77,7 @@ def _grid(name: str, caption: str, rows: list[tuple[str, str]]) -> Grid:
 
 
 def _facts(run: ExperimentRun) -> list[Fact]:
-    facts = outcome_facts([m.status for m in run.measurements], run.missing, "step")
+    facts = outcome_facts([m.status for m in run.records], run.missing, "step")
     try:
         held = Counter(claim.holds for claim in claims_of(run))
     except Exception:  # the page says why, where the claims would stand
