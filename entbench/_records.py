@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from entbench._theorem import EstimatorFacts
 
@@ -64,8 +65,28 @@ class Spec:
         }
 
 
+class Task(ABC):
+    """One piece of work: specs by role, and a place among their draws or steps."""
+
+    @property
+    @abstractmethod
+    def specs(self) -> dict[str, Spec]:
+        """Return the specs by role: "source" and "estimator", or "experiment"."""
+
+    @property
+    @abstractmethod
+    def place(self) -> dict[str, Any]:
+        """Return the draw or the step, as plain values."""
+
+    @cached_property
+    def key(self) -> str:
+        """Return the hash of all that determines the result."""
+        identities = {role: spec.identity for role, spec in self.specs.items()}
+        return digest({**identities, **self.place, "format": _KEY_FORMAT})
+
+
 @dataclass(frozen=True)
-class Cell:
+class Cell(Task):
     """One estimate to make: source x estimator x n x trial."""
 
     source: Spec
@@ -75,57 +96,106 @@ class Cell:
     seed: int
 
     @property
+    def specs(self) -> dict[str, Spec]:
+        """Return source and estimator."""
+        return {"source": self.source, "estimator": self.estimator}
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Return n, trial and seed."""
+        return {"n": self.n, "trial": self.trial, "seed": self.seed}
+
+    @property
     def draw(self) -> dict[str, Any]:
         """Return what determines the samples: everything but the estimator."""
-        return {
-            "source": self.source.identity,
-            "n": self.n,
-            "trial": self.trial,
-            "seed": self.seed,
-        }
-
-    @cached_property
-    def key(self) -> str:
-        """Return the hash of what determines the cell's value."""
-        return digest({**self.draw, "estimator": self.estimator.identity, "format": _KEY_FORMAT})
+        return {"source": self.source.identity, **self.place}
 
 
 @dataclass(frozen=True)
-class Record:
-    """The outcome of one cell.
+class Step(Task):
+    """One thing to measure: an experiment at one of its steps."""
+
+    experiment: Spec
+    at: tuple[tuple[str, Scalar], ...]
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        """Return the experiment."""
+        return {"experiment": self.experiment}
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Return the step."""
+        return {"step": dict(self.at)}
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return f"{self.experiment.label}, {', '.join(f'{k}={v}' for k, v in self.at)}"
+
+
+T = TypeVar("T", bound=Task)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """The outcome of one task: of a cell, or of a step.
 
     Attributes
     ----------
-    cell : Cell
-        What was asked.
+    cell : Cell or Step
+        The task.
     status : {"ok", "failed", "timeout", "memory"}
-        What it came to. All but "ok" have a message and no value; NaN never stands for failure.
+        All but "ok" have a message and no result. NaN never stands for failure.
     message : str
-        Why it failed, in one line.
-    value, numerical_error, standard_error : float or None
-        The estimate and its errors in nats, see `entbench._base.Result`; None where not stated.
-    interval : Interval or None
-        The estimator's interval for the truth; None where it has none.
+        Why it failed, in one line; or the first warning.
     seconds : float
-        Time of the fit.
-    diagnostics : dict
-        What the estimator had to say, as plain values.
+        Time of the fit, or of the whole step.
+    result : dict
+        Plain values by name. Of a cell: "value", "numerical_error" and "standard_error" in nats,
+        "interval" and "diagnostics", see `entbench._base.Result`; of a step, as its experiment
+        names them.
     """
 
-    cell: Cell
+    cell: T
     status: str
     message: str
-    seconds: float
-    value: float | None = None
-    numerical_error: float | None = None
-    standard_error: float | None = None
-    interval: Interval | None = None
-    diagnostics: dict[str, Scalar] = field(default_factory=dict)
+    seconds: float = 0.0
+    result: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether there is a value."""
+        """Whether there is a result."""
         return self.status == STATUS_OK
+
+    @property
+    def value(self) -> float | None:
+        """The estimate in nats; None where the cell failed."""
+        return self.result.get("value")
+
+    @property
+    def numerical_error(self) -> float | None:
+        """The error of the value for these samples in nats; None where not stated."""
+        return self.result.get("numerical_error")
+
+    @property
+    def standard_error(self) -> float | None:
+        """The scatter of the value over samples in nats; None where not stated."""
+        return self.result.get("standard_error")
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The estimator's interval for the truth; None where it has none."""
+        from entbench._base import Interval  # slow to import: scikit-learn
+
+        found = self.result.get("interval")
+        return None if found is None else Interval(**found)
+
+    @property
+    def diagnostics(self) -> dict[str, Scalar]:
+        """The estimator's `diagnostics_`, as plain values."""
+        found: dict[str, Scalar] = self.result.get("diagnostics", {})
+        return found
 
     @property
     def converged(self) -> bool:
@@ -133,53 +203,8 @@ class Record:
         return self.ok and self.diagnostics.get("converged") is not False
 
 
-@dataclass(frozen=True)
-class Step:
-    """One thing to measure: an experiment at one of its steps."""
-
-    experiment: Spec
-    at: tuple[tuple[str, Scalar], ...]
-
-    @cached_property
-    def key(self) -> str:
-        """Return the hash of what determines the step's result."""
-        identity = self.experiment.identity
-        return digest({"experiment": identity, "step": dict(self.at), "format": _KEY_FORMAT})
-
-    @property
-    def label(self) -> str:
-        """How messages call it."""
-        return f"{self.experiment.label}, {', '.join(f'{k}={v}' for k, v in self.at)}"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The outcome of one step.
-
-    Attributes
-    ----------
-    step : Step
-        What was asked.
-    status : {"ok", "failed", "timeout", "memory"}
-        What it came to. All but "ok" have a message and no result.
-    message : str
-        Why it failed, in one line.
-    seconds : float
-        What it took.
-    result : dict
-        Numbers, texts and lists of them, by name.
-    """
-
-    step: Step
-    status: str
-    message: str
-    seconds: float
-    result: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a result."""
-        return self.status == STATUS_OK
+Record = Outcome[Cell]
+Measurement = Outcome[Step]
 
 
 @dataclass(frozen=True)
@@ -284,7 +309,7 @@ class ExperimentRun:
         Which of the suite's sizes was run.
     params : dict
         Parameters of the experiment; a sweep is a list.
-    measurements : tuple of Measurement
+    records : tuple of Measurement
         One per step, in the order of the plan.
     info : RunInfo
         What made it.
@@ -298,7 +323,7 @@ class ExperimentRun:
     experiment: str
     preset: str
     params: dict[str, Any]
-    measurements: tuple[Measurement, ...]
+    records: tuple[Measurement, ...]
     info: RunInfo
     computed: int
     missing: int = 0

@@ -438,7 +438,9 @@ def shifted(estimator: str, by: float) -> Change:
 
     def change(run: SuiteRun) -> SuiteRun:
         moved = [
-            replace(r, value=r.value + by) if r.cell.estimator.name == estimator else r
+            replace(r, result=r.result | {"value": r.value + by})
+            if r.cell.estimator.name == estimator
+            else r
             for r in run.records
         ]
         return replace(run, records=tuple(moved))
@@ -455,7 +457,7 @@ def without_error(run: SuiteRun) -> SuiteRun:
     records = tuple(
         replace(
             r,
-            value=truth[r.cell.source],
+            result=r.result | {"value": truth[r.cell.source]},
             cell=replace(r.cell, trial=r.cell.trial + again * TRIALS),
         )
         for again in range(5)

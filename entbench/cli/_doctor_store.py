@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -36,24 +35,17 @@ def find_store(path: Path) -> Iterator[Finding]:
         yield Finding(section, "store", f"{path}, not there yet: the first run makes it")
         return
     size = state["bytes"] / 2**20
-    yield Finding(section, "store", f"{path}, format {_format(path)}, {size:.1f} MiB")
+    yield Finding(section, "store", f"{path}, {size:.1f} MiB")
     counts = ", ".join(
         f"{state[key]} {name}"
         for key, name in (
             ("runs", "runs"),
-            ("cells", "cells"),
-            ("measurements", "steps of experiments"),
+            ("tasks", "cells and steps"),
             ("certificates", "certificates"),
         )
     )
     yield Finding(section, "what it holds", counts)
     yield from _find_damage(path, state)
-
-
-def _format(path: Path) -> int:
-    """Return the format as it is on the disk; reading brings an earlier one up in memory."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _find_damage(path: Path, state: dict[str, Any]) -> Iterator[Finding]:
@@ -158,8 +150,8 @@ def _commits_a_second(path: Path) -> float:
     cells = [Cell(source, estimator, 100, trial, 0) for trial in range(_COMMITS)]
     info = run_info(0)
     with Store(path) as store:
-        store.start_run(info, "suite", "doctor", {}, {})
+        store.start_run(info, {})
         began = time.perf_counter()
         for cell in cells:
-            store.add(Record(cell, STATUS_OK, "", 0.0, 0.0), info.id)
+            store.add(Record(cell, STATUS_OK, "", 0.0, {"value": 0.0}), info.id)
         return _COMMITS / (time.perf_counter() - began)

@@ -71,7 +71,7 @@ def run_experiment_suite(
             say(options.quiet, f"wrote {written}")
     say(options.quiet, f"steps are kept in {path}")
     show(report.experiment_printout(run), options.format_)
-    return 0 if all(measurement.ok for measurement in run.measurements) else 1
+    return 0 if all(measurement.ok for measurement in run.records) else 1
 
 
 def _plan_printout(suite: ExperimentSuite, store: Store) -> Printout:
@@ -79,7 +79,7 @@ def _plan_printout(suite: ExperimentSuite, store: Store) -> Printout:
     from entbench.runner import steps_of
 
     steps = steps_of(suite)
-    stored = {found.step.key for found in store.measurements(steps)}
+    stored = {found.cell.key for found in store.records(steps)}
     counts: dict[str, list[bool]] = {}
     for step in steps:
         counts.setdefault(step.experiment.label, []).append(step.key in stored)

@@ -60,7 +60,7 @@ def _runs_printout(path: Path, found: Sequence[tuple[StoredRun, int, int]]) -> P
             "params": run.params,
             "started": run.info.started,
             "finished": run.info.finished,
-            "planned": planned(run),
+            "planned": run.plan.get("tasks"),
             "computed": computed,
             "failed": failed,
             "version": run.info.version,
@@ -96,18 +96,6 @@ def _runs_printout(path: Path, found: Sequence[tuple[StoredRun, int, int]]) -> P
     data = {"store": str(path), "runs": records}
     lines = [{**each, "params": json.dumps(each["params"])} for each in records]
     return Printout(data, lines, [table] if rows else [], (), heading)
-
-
-def planned(run: StoredRun) -> int | None:
-    """Return how many cells or steps a run asks for; None where its plan is not known."""
-    if run.plan is None:
-        return None
-    try:
-        if run.kind == "experiment":
-            return sum(len(steps) for _, steps in run.plan["settings"])
-        return sum(int(trials) for *_, trials in run.plan["groups"])
-    except (LookupError, TypeError, ValueError):  # of another version, or made by hand
-        return None
 
 
 def _short(params: Any) -> str:
@@ -152,7 +140,7 @@ def show_run(
     if isinstance(found, ExperimentRun):
         written = report.write_experiment_files(found, out, complain) if out is not None else []
         printout = report.experiment_printout(found)
-        good = all(measurement.ok for measurement in found.measurements)
+        good = all(measurement.ok for measurement in found.records)
     else:
         summary = report.summarise(found)
         written = report.write_files(summary, out, complain) if out is not None else []

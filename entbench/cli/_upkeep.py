@@ -50,7 +50,7 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
         {"store": str(path), **vars(each), "contradictions": len(each.contradictions)}
         for path, each in found
     ]
-    counts = ("runs", "cells", "steps", "certificates")
+    counts = ("runs", "tasks", "certificates")
     rows = [(str(path), *(str(getattr(each, name)) for name in counts)) for path, each in found]
     notes = [
         f"! {path}: {each.differ} cells that both have differ, by {number(each.largest)} nats at "
@@ -58,7 +58,7 @@ def merge(stores: Sequence[Path], into: Path | None, format_: str) -> None:
         for path, each in found
         if each.differ
     ]
-    table = Table(("from", *counts), rows, gaps=False)
+    table = Table(("from", "runs", "cells and steps", "certificates"), rows, gaps=False)
     data = {"into": str(target), "merged": records, "contradictions": contradictions}
     show(Printout(data, records, [table], notes, f"new in {target}"), format_)
     for text in contradictions:
@@ -140,13 +140,13 @@ def _printout(store: Store, found: Sequence[tuple[str, Rubbish]], remove: bool) 
     from entbench.report import Printout, Table
     from entbench.runner import remove as remove_rows
 
-    counts = ("cells", "measurements", "runs", "certificates")
+    counts = ("tasks", "runs", "certificates")
     records: list[dict[str, Any]] = [
         {"what": what, **{table: len(each.rows.get(table, ())) for table in counts}}
         for what, each in found
     ]
     rows = [tuple(map(str, record.values())) for record in records]
-    table = Table(("what", "cells", "steps", "runs", "certificates"), rows, gaps=False)
+    table = Table(("what", "cells and steps", "runs", "certificates"), rows, gaps=False)
     freed = remove_rows(store, [each for _, each in found]) if remove else 0
     data = {"store": str(store.path), "removed": remove, "freed": freed, "rows": records}
     heading = f"{'taken out of' if remove else 'can go from'} {store.path}"

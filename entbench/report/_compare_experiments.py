@@ -83,7 +83,7 @@ class ExperimentComparison:
     @property
     def itself(self) -> bool:
         """Whether it is one run, compared with itself."""
-        same = self.first.measurements == self.second.measurements
+        same = self.first.records == self.second.records
         return self.first.info.id == self.second.info.id and same
 
     @property
@@ -103,15 +103,15 @@ def compare_experiments(first: ExperimentRun, second: ExperimentRun) -> Experime
         If the runs have no step in common.
     """
     settings = matched(
-        (each.step.experiment for each in first.measurements),
-        (each.step.experiment for each in second.measurements),
+        (each.cell.experiment for each in first.records),
+        (each.cell.experiment for each in second.records),
     )
-    theirs = {each.step: each for each in second.measurements}
+    theirs = {each.cell: each for each in second.records}
     both = [
         (each, theirs[partner])
-        for each in first.measurements
-        if each.step.experiment in settings
-        and (partner := Step(settings[each.step.experiment], each.step.at)) in theirs
+        for each in first.records
+        if each.cell.experiment in settings
+        and (partner := Step(settings[each.cell.experiment], each.cell.at)) in theirs
     ]
     if not both:
         raise ValueError(
@@ -128,8 +128,8 @@ def compare_experiments(first: ExperimentRun, second: ExperimentRun) -> Experime
         changes=tuple(sorted(_changes(good), key=_size)),
         gained=tuple(b for a, b in both if a.ok and not b.ok),
         mended=sum(b.ok and not a.ok for a, b in both),
-        only_first=len(first.measurements) - len(both),
-        only_second=len(second.measurements) - len(both),
+        only_first=len(first.records) - len(both),
+        only_second=len(second.records) - len(both),
         notes=tuple(_notes(first, second, settings)),
     )
 
@@ -141,7 +141,7 @@ def _text(params: Mapping[str, Any]) -> str:
 def _changes(both: list[tuple[Measurement, Measurement]]) -> Iterator[ResultChange]:
     for name in dict.fromkeys(name for a, b in both for name in (*a.result, *b.result)):
         moved = [
-            (_difference(a.result.get(name), b.result.get(name)), a.step)
+            (_difference(a.result.get(name), b.result.get(name)), a.cell)
             for a, b in both
             if a.result.get(name) != b.result.get(name)
         ]
@@ -238,7 +238,7 @@ def _tables(found: ExperimentComparison) -> list[Table]:
 
 def _summary(found: ExperimentComparison) -> Iterator[str]:
     for failed in found.gained[:_MAX_NOTES]:
-        yield f"✗ failed in B alone: {failed.message} [{failed.step.label}]"
+        yield f"✗ failed in B alone: {failed.message} [{failed.cell.label}]"
     if len(found.gained) > _MAX_NOTES:
         yield f"✗ and {len(found.gained) - _MAX_NOTES} more steps"
     if found.mended:

@@ -70,9 +70,9 @@ def results_of(run: ExperimentRun) -> list[ExperimentResult]:
     """Return the results of the steps that have one."""
     return [
         ExperimentResult(
-            dict(found.step.experiment.params), dict(found.step.at), dict(found.result)
+            dict(found.cell.experiment.params), dict(found.cell.at), dict(found.result)
         )
-        for found in run.measurements
+        for found in run.records
         if found.ok
     ]
 
@@ -89,30 +89,30 @@ def experiment_printout(run: ExperimentRun) -> Printout:
         "claims": [claim._asdict() for claim in claims],
         "remark": remark,
         "tables": [table._asdict() for table in tables],
-        "steps": [_step_data(found) for found in run.measurements],
-        "run": {**asdict(run.info), "computed": run.computed, "steps": len(run.measurements)},
+        "steps": [_step_data(found) for found in run.records],
+        "run": {**asdict(run.info), "computed": run.computed, "steps": len(run.records)},
     }
-    failed = [found for found in run.measurements if not found.ok]
+    failed = [found for found in run.records if not found.ok]
     return Printout(
         data=data,
-        records=[_flat(found) for found in run.measurements],
+        records=[_flat(found) for found in run.records],
         tables=[
             *_setting_tables(run),
             *(Table(t.headers, t.rows, t.title, gaps=False) for t in tables),
             *_claim_tables(claims, remark),
         ],
         notes=[
-            *(f"✗ failed: {f.message} [{f.step.label}]" for f in failed[:5]),
+            *(f"✗ failed: {f.message} [{f.cell.label}]" for f in failed[:5]),
             *said.missing,
         ],
-        heading=f"{run.suite}, preset {run.preset}: {len(run.measurements)} steps; nats",
+        heading=f"{run.suite}, preset {run.preset}: {len(run.records)} steps; nats",
     )
 
 
 def _step_data(found: Measurement) -> dict[str, Any]:
     return {
-        "params": dict(found.step.experiment.params),
-        "step": dict(found.step.at),
+        "params": dict(found.cell.experiment.params),
+        "step": dict(found.cell.at),
         "status": found.status,
         "message": found.message,
         "seconds": found.seconds,
@@ -124,8 +124,8 @@ def _flat(found: Measurement) -> dict[str, Any]:
     """Return parameters, step and those results that are single numbers, as a line of CSV."""
     single = {k: v for k, v in found.result.items() if not isinstance(v, list | dict)}
     return {
-        **dict(found.step.experiment.params),
-        **dict(found.step.at),
+        **dict(found.cell.experiment.params),
+        **dict(found.cell.at),
         "status": found.status,
         **single,
     }
@@ -137,9 +137,9 @@ def _setting_tables(run: ExperimentRun) -> list[Table]:
     Where there are many settings, one table has the last step of each.
     """
     settings: dict[Spec, list[Measurement]] = {}
-    for found in run.measurements:
+    for found in run.records:
         if found.ok and any(not isinstance(v, list | dict) for v in found.result.values()):
-            settings.setdefault(found.step.experiment, []).append(found)
+            settings.setdefault(found.cell.experiment, []).append(found)
     if len(settings) > _MOST_SETTINGS:
         return [_last_steps({spec: group[-1] for spec, group in settings.items()})]
     return [_setting_table(spec, group) for spec, group in settings.items()]
@@ -150,12 +150,12 @@ def _last_steps(settings: dict[Spec, Measurement]) -> Table:
     every = [dict(spec.params) for spec in settings]
     differ = [name for name in every[0] if len({params[name] for params in every}) > 1]
     last = list(settings.values())
-    steps = [k for k, v in last[-1].step.at if not isinstance(v, str)]
+    steps = [k for k, v in last[-1].cell.at if not isinstance(v, str)]
     columns = [k for k, v in last[-1].result.items() if not isinstance(v, list | dict)]
     rows = [
         (
             *(_cell(params[name]) for name in differ),
-            *(_cell(dict(found.step.at).get(name)) for name in steps),
+            *(_cell(dict(found.cell.at).get(name)) for name in steps),
             *(_cell(found.result.get(name)) for name in columns),
         )
         for params, found in zip(every, last, strict=True)
@@ -168,10 +168,10 @@ def _setting_table(spec: Spec, group: list[Measurement]) -> Table:
     every = max(1, -(-len(group) // _MOST_LINES))
     shown = [found for i, found in enumerate(group) if i % every == 0 or i == len(group) - 1]
     columns = [k for k, v in shown[-1].result.items() if not isinstance(v, list | dict)]
-    steps = [k for k, v in shown[-1].step.at if not isinstance(v, str)]
+    steps = [k for k, v in shown[-1].cell.at if not isinstance(v, str)]
     rows = [
         (
-            *(str(dict(found.step.at).get(name, "")) for name in steps),
+            *(str(dict(found.cell.at).get(name, "")) for name in steps),
             *(_cell(found.result.get(name)) for name in columns),
         )
         for found in shown

@@ -22,7 +22,7 @@ def export_rows(run: SuiteRun | ExperimentRun) -> list[dict[str, Any]]:
     lists, are JSON. All entropies and errors are in nats.
     """
     if isinstance(run, ExperimentRun):
-        return [_step_row(run, found) for found in run.measurements]
+        return [_step_row(run, found) for found in run.records]
     truths = {case.source: case.reference for case in run.cases}
     rows = []
     for record in run.records:
@@ -91,7 +91,7 @@ def interval_columns(interval: Interval | None) -> dict[str, Any]:
 
 
 def _step_row(run: ExperimentRun, found: Measurement) -> dict[str, Any]:
-    spec = found.step.experiment
+    spec = found.cell.experiment
     plain = {
         name: json.dumps(value) if isinstance(value, list | dict) else value
         for name, value in found.result.items()
@@ -102,12 +102,12 @@ def _step_row(run: ExperimentRun, found: Measurement) -> dict[str, Any]:
         "experiment": spec.name,
         "experiment_version": spec.version,
         **{f"param.{name}": value for name, value in spec.params},
-        **{f"step.{name}": value for name, value in found.step.at},
+        **{f"step.{name}": value for name, value in found.cell.at},
         "status": found.status,
         "message": found.message,
         "seconds": found.seconds,
         **plain,
-        "key": found.step.key,
+        "key": found.cell.key,
     }
 
 

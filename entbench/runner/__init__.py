@@ -215,7 +215,7 @@ def run_plan(
         _executor(jobs, limits, dask if missing else None) as run_cells,
         closing(run_cells(missing)) as fresh,
     ):
-        store.start_run(info, "suite", plan.suite.name, plan.suite.params, plan_row(plan))
+        store.start_run(info, plan_row(plan))
         for record in fresh:
             store.add(record, info.id)
             records[record.cell.key] = record

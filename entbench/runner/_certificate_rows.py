@@ -89,16 +89,16 @@ def stored_certificates(
     columns = ", ".join(schema.CERTIFICATE_COLUMNS)
     where = "" if key is None else "WHERE key = ?"
     rows = connection.execute(
-        f"SELECT certificates.rowid, key, seal, specs.name, specs.params, {columns} "
-        f"FROM certificates LEFT JOIN specs ON specs.id = source {where} "
+        f"SELECT certificates.rowid, key, seal, specs.spec, {columns} "
+        f"FROM certificates LEFT JOIN specs ON specs.id = certificates.spec {where} "
         "ORDER BY key, error, confidence DESC, value",
         () if key is None else (key,),
     )
-    for row, of, mark, name, params, *said in rows.fetchall():
+    for row, of, mark, spec, *said in rows.fetchall():
         certificate = None
         if mark == schema.seal(of, *said):
             with suppress(ValueError, TypeError, LookupError, AttributeError):
-                certificate = _certificate(name, params, mark, said)
+                certificate = _certificate(spec, mark, said)
         yield row, of, certificate
 
 
@@ -179,12 +179,12 @@ def _widened(reference: Reference) -> float:
     return float(reference.error * high / own)
 
 
-def _certificate(
-    name: str | None, params: str | None, mark: bytes, said: Sequence[Any]
-) -> Certificate:
+def _certificate(spec: str | None, mark: bytes, said: Sequence[Any]) -> Certificate:
     row = dict(zip(schema.CERTIFICATE_COLUMNS, said, strict=True))
     made_by = {str(key): str(of) for key, of in json.loads(row.pop("versions")).items()}
     checks = tuple(typed(ReferenceCheck, check) for check in json.loads(row["checks"]))
     reference = typed(Reference, {**row, "checks": checks})
-    listed = ",".join(f"{key}={of}" for key, of in json.loads(params or "{}").items())
-    return Certificate(reference, made_by, f"{name or 'unknown'}[{listed}]", certificate_id(mark))
+    source = json.loads(spec or "{}").get("source", {})
+    listed = ",".join(f"{key}={of}" for key, of in source.get("params", {}).items())
+    name = f"{source.get('name', 'unknown')}[{listed}]"
+    return Certificate(reference, made_by, name, certificate_id(mark))

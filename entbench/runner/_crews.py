@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
 
 from entbench.runner._lanes import Lanes
 from entbench.runner._limits import Limits
-from entbench.runner._messages import outcome_row, task_of
+from entbench.runner._messages import Row, outcome_row, task_of
 
 _lock = threading.Lock()
 _idle: dict[str, list[Lanes]] = {}
@@ -17,40 +16,38 @@ _busy: dict[str, list[Lanes]] = {}
 _over: deque[str] = deque(maxlen=100)  # runs that have ended; what they left in the queue is void
 
 
-def run_batch(text: str) -> str:
+def run_batch(run: str, limits: Row, rows: list[Row]) -> tuple[list[Row], float]:
     """Run a batch of cells in a process that is kept for the next batch.
 
     Parameters
     ----------
-    text : str
-        JSON: the cells' rows, the limits, and the run's name.
+    run : str
+        Name of the run.
+    limits : dict
+        Of each cell; see `Limits`.
+    rows : list of dict
+        The cells; see `task_row`.
 
     Returns
     -------
-    str
-        JSON: rows of outcomes in the order of the cells, and the seconds that all took; or why
-        this worker cannot run any.
+    list of dict
+        Their outcomes in the same order; see `outcome_row`.
+    float
+        Seconds that all took.
     """
-    order = json.loads(text)
-    tasks = [task_of(row) for row in order["cells"]]
-    places = {id(task): place for place, task in enumerate(tasks)}
-    lanes = _take(order["run"], Limits(**order["limits"]))
+    tasks = [task_of(row) for row in rows]
+    lanes = _take(run, Limits(**limits))
     began = time.monotonic()
     try:
-        outcomes = list(lanes.run((task,) for task in tasks))
-    except (OSError, ValueError) as error:
-        lanes.close()
-        return json.dumps({"worker": _address(), "unfit": str(error)})
+        outcomes = {id(each.cell): each for each in lanes.run((task,) for task in tasks)}
     except BaseException:
         lanes.close()
         raise
     finally:
         with _lock:
-            _busy[order["run"]].remove(lanes)
-    _keep(order["run"], lanes)
-    outcomes.sort(key=lambda outcome: places[id(outcome.cell)])
-    rows = [outcome_row(outcome) for outcome in outcomes]
-    return json.dumps({"rows": rows, "seconds": time.monotonic() - began})
+            _busy[run].remove(lanes)
+    _keep(run, lanes)
+    return [outcome_row(outcomes[id(task)]) for task in tasks], time.monotonic() - began
 
 
 def stop_crews(run: str) -> None:
@@ -85,9 +82,3 @@ def _keep(run: str, lanes: Lanes) -> None:
             _idle.setdefault(run, []).append(lanes)
             return
     lanes.close()
-
-
-def _address() -> str:
-    from distributed import get_worker
-
-    return str(get_worker().address)

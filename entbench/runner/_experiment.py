@@ -143,17 +143,16 @@ def run_experiment(
     limits = Limits.of(timeout, memory)
     jobs = default_jobs() if jobs is None else check_integer("jobs", jobs, minimum=1)
     steps = steps_of(suite)
-    found = {} if rerun == "all" else {m.step.key: m for m in store.measurements(steps)}
+    found = {} if rerun == "all" else {each.cell.key: each for each in store.records(steps)}
     if rerun == "failed":
-        found = {key: measurement for key, measurement in found.items() if measurement.ok}
+        found = {key: each for key, each in found.items() if each.ok}
     missing = [step for step in steps if step.key not in found]
     on_start(len(found), len(missing))
-    plan = steps_row(suite.experiment, suite.preset, steps)
-    store.start_run(info, "experiment", suite.name, suite.params, plan)
+    store.start_run(info, steps_row(suite, steps))
     with closing(_execute(missing, jobs, limits)) as measurements:
         for measurement in measurements:
-            store.add_measurement(measurement, info.id)
-            found[measurement.step.key] = measurement
+            store.add(measurement, info.id)
+            found[measurement.cell.key] = measurement
             on_record(measurement)
     info = replace(info, finished=store.finish_run(info.id))
     return ExperimentRun(
@@ -161,7 +160,7 @@ def run_experiment(
         experiment=suite.experiment,
         preset=suite.preset,
         params=suite.params,
-        measurements=tuple(found[step.key] for step in steps),
+        records=tuple(found[step.key] for step in steps),
         info=info,
         computed=len(missing),
     )

@@ -10,18 +10,11 @@ import subprocess
 import sys
 import time
 from collections import deque
+from typing import Any
 
-from entbench._records import STATUS_MEMORY, STATUS_TIMEOUT
+from entbench._records import STATUS_MEMORY, STATUS_TIMEOUT, Outcome, Task
 from entbench.runner._limits import Limits, size_text
-from entbench.runner._messages import (
-    Outcome,
-    Row,
-    Task,
-    failure_of,
-    line_of,
-    outcome_of,
-    task_row,
-)
+from entbench.runner._messages import Row, line_of, task_row
 
 # A search path of this process holds there from the first import on.
 _PROGRAM = (
@@ -123,7 +116,7 @@ class Lane:
             while line and stdin is not None:
                 line = line[os.write(stdin.fileno(), line) :]
 
-    def hear(self) -> list[Outcome]:
+    def hear(self) -> list[Outcome[Any]]:
         """Return the outcomes that the process has told since the last time."""
         chunks = [self._rest]
         while not self._ended:
@@ -145,7 +138,7 @@ class Lane:
             return STATUS_TIMEOUT, self._limits.out_of_time
         return (STATUS_MEMORY, self._limits.out_of_memory) if self._is_too_large(now) else None
 
-    def end(self, status: str, message: str) -> list[Outcome]:
+    def end(self, status: str, message: str) -> list[Outcome[Any]]:
         """Kill the process; return the outcome of the task that it was at.
 
         Tasks that it had not begun are ahead of the next process.
@@ -169,7 +162,7 @@ class Lane:
             # what earlier tasks have left behind is not this one's: once more, from the start
             self.ahead.appendleft(task)
             return []
-        return [failure_of(task, status, message, time.monotonic() - self._began_at)]
+        return [Outcome(task, status, message, time.monotonic() - self._began_at)]
 
     def signal_end(self) -> None:
         """Kill the process and what it started, from any thread; `hear` will find it gone."""
@@ -202,7 +195,7 @@ class Lane:
         self._used = 0.0
         self._since: float | None = None
 
-    def _take(self, row: Row) -> Outcome | None:
+    def _take(self, row: Row) -> Outcome[Any] | None:
         """Take note of what the process says; return the outcome, if it is one."""
         if "clock" in row:
             self._turn(row["clock"], row["at"])
@@ -220,8 +213,8 @@ class Lane:
         elif self._since is not None:
             self._used, self._since = self._used + at - self._since, None
 
-    def _finish(self, row: Row) -> Outcome | None:
-        outcome = outcome_of(self.sent[0], row["done"])
+    def _finish(self, row: Row) -> Outcome[Any] | None:
+        outcome = Outcome(self.sent[0], **row["done"])
         if outcome.status == STATUS_MEMORY and self._done:
             self._refused = True
             return None

@@ -17,18 +17,10 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from entbench._records import STATUS_FAILED, STATUS_MEMORY, Step
+from entbench._records import STATUS_FAILED, STATUS_MEMORY, Cell, Outcome, Step
 from entbench.runner._experiment import load_experiment, measure_step
 from entbench.runner._limits import Limits
-from entbench.runner._messages import (
-    Outcome,
-    Row,
-    Task,
-    failure_of,
-    line_of,
-    outcome_row,
-    task_of,
-)
+from entbench.runner._messages import Row, line_of, outcome_row, task_of
 from entbench.runner._worker import load_code, run_cell
 
 # What a worker may ask for above its limit before the system refuses it: the driver looks at the
@@ -163,7 +155,7 @@ def _bound_memory(memory: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
 
 
-def _load(task: Task) -> None:
+def _load(task: Cell | Step) -> None:
     """Import the code that a task needs; what fails here fails again where it is recorded."""
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -173,13 +165,13 @@ def _load(task: Task) -> None:
             load_code(task)
 
 
-def _run(task: Task) -> Outcome:
+def _run(task: Cell | Step) -> Outcome[Any]:
     return measure_step(task) if isinstance(task, Step) else run_cell(task)
 
 
-def _within(limits: Limits, task: Task, outcome: Outcome) -> Outcome:
+def _within(limits: Limits, task: Cell | Step, outcome: Outcome[Any]) -> Outcome[Any]:
     """Tell memory that was refused for the limit's sake from other failures."""
     refused = "MemoryError" in outcome.message.partition(":")[0]
     if limits.memory is None or outcome.status != STATUS_FAILED or not refused:
         return outcome
-    return failure_of(task, STATUS_MEMORY, limits.out_of_memory, outcome.seconds)
+    return Outcome(task, STATUS_MEMORY, limits.out_of_memory, outcome.seconds)

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from entbench._records import STATUS_FAILED
+from entbench._records import STATUS_FAILED, Outcome, Task
 from entbench.runner._lane import Lane
 from entbench.runner._limits import NO_LIMITS, Limits
-from entbench.runner._messages import Outcome, Task
 
 DIED = "the worker process died (out of memory, or a crash in compiled code)"
 
@@ -99,7 +98,7 @@ class Lanes:
             self._selector.register(lane.output, selectors.EVENT_READ, lane)
         lane.send()
 
-    def _collect(self) -> list[Outcome]:
+    def _collect(self) -> list[Outcome[Any]]:
         """Return what has come to its end; limits are looked at when all is heard."""
         found = []
         for key, _ in self._selector.select(self._pause):
@@ -109,7 +108,7 @@ class Lanes:
                 found += self._look_at(lane)
         return found
 
-    def _look_at(self, lane: Lane) -> list[Outcome]:
+    def _look_at(self, lane: Lane) -> list[Outcome[Any]]:
         if lane.is_dead:
             found = lane.hear()  # its last words
             end = STATUS_FAILED, DIED

@@ -15,6 +15,7 @@ from entbench._theorem import EstimatorFacts, Theorem
 from entbench.runner._theorem_rows import theorem_of, theorem_rows
 
 if TYPE_CHECKING:
+    from entbench.runner._experiment import ExperimentSuite
     from entbench.runner._plan import Plan
 
 Row = dict[str, Any]
@@ -24,9 +25,9 @@ _MOST_TRIALS = 1_000_000  # more than any run is planned with
 
 
 def plan_row(plan: Plan) -> Row:
-    """Return all of a suite's plan but its name and parameters.
+    """Return a suite's plan.
 
-    Cells are told by groups of source, estimator, n and number of trials, in their order.
+    Its cells are groups of source, estimator, n and number of trials, in their order.
     """
     estimators: dict[Spec, int] = {}
     groups: dict[tuple[int, int, int], int] = {}
@@ -36,6 +37,9 @@ def plan_row(plan: Plan) -> Row:
         group = numbers[cell.source], estimator, cell.n
         groups[group] = groups.get(group, 0) + 1
     return {
+        "suite": plan.suite.name,
+        "params": plan.suite.params,
+        "tasks": len(plan.cells),
         "cases": [_case_row(case) for case in plan.cases],
         "estimators": [{**spec_row(spec), "facts": asdict(spec.facts)} for spec in estimators],
         "groups": [[*group, trials] for group, trials in groups.items()],
@@ -53,14 +57,18 @@ def planned_cases(row: Row) -> tuple[Case, ...]:
         return tuple(_case(case) for case in row["cases"])
 
 
-def planned_cells(row: Row, seed: int) -> list[Cell]:
-    """Return the cells of a plan, in their order."""
+def planned_tasks(row: Row, seed: int) -> Sequence[Cell | Step]:
+    """Return the cells or steps of a plan, in their order."""
     with _reading():
-        sources = [_spec(case["source"]) for case in row["cases"]]
-        estimators = [_estimator(spec) for spec in row["estimators"]]
+        if "settings" in row:
+            return [
+                Step(_spec(spec), _scalars(at)) for spec, every in row["settings"] for at in every
+            ]
+        sources = [_spec(case["source"]) for case in row.get("cases", ())]
+        estimators = [_estimator(spec) for spec in row.get("estimators", ())]
         return [
             Cell(sources[source], estimators[estimator], n, trial, seed)
-            for source, estimator, n, trials in map(_group, row["groups"])
+            for source, estimator, n, trials in map(_group, row.get("groups", ()))
             for trial in range(trials)
         ]
 
@@ -85,22 +93,25 @@ def planned_checks(row: Row) -> tuple[str, ...] | None:
         return None if row["checks"] is None else _texts(row["checks"])
 
 
-def steps_row(experiment: str, preset: str, steps: Sequence[Step]) -> Row:
+def steps_row(suite: ExperimentSuite, steps: Sequence[Step]) -> Row:
     """Return the plan of an experiment's steps, in their order."""
     settings: dict[Spec, list[Row]] = {}
     for step in steps:
         settings.setdefault(step.experiment, []).append(dict(step.at))
     return {
-        "experiment": experiment,
-        "preset": preset,
+        "suite": suite.name,
+        "params": suite.params,
+        "tasks": len(steps),
+        "experiment": suite.experiment,
+        "preset": suite.preset,
         "settings": [[spec_row(spec), at] for spec, at in settings.items()],
     }
 
 
-def planned_steps(row: Row) -> list[Step]:
-    """Return the steps of an experiment's plan, in their order."""
+def planned_params(row: Row) -> Row:
+    """Return the parameters of a plan's suite."""
     with _reading():
-        return [Step(_spec(spec), _scalars(at)) for spec, every in row["settings"] for at in every]
+        return dict(row.get("params", {}))
 
 
 def planned_text(row: Row, key: str) -> str:

@@ -16,8 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from entbench._base import Interval
-from entbench._records import Cell, Measurement, Record, RunInfo, Spec, Step
+from entbench._records import Cell, Outcome, RunInfo, Spec, Step, T
 from entbench.runner import _schema as schema
 from entbench.runner._certificate_rows import (
     Certificate,
@@ -27,6 +26,7 @@ from entbench.runner._certificate_rows import (
     contradiction_text,
     stored_certificates,
 )
+from entbench.runner._plan_rows import planned_params, planned_tasks, planned_text, typed
 
 _LOCK_SECONDS = 5.0  # to wait for others on opening
 _WRITE_SECONDS = 300.0  # and in a run, which another program's clean or merge is not to end
@@ -34,10 +34,8 @@ _NO_PLACE = (
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
 )
 _BATCH = 500
-_ORPHANS = [
-    f"SELECT 1 FROM {table} WHERE run NOT IN (SELECT number FROM runs) LIMIT 1"
-    for table in ("cells", "measurements")
-]
+_OURS = (schema.APPLICATION_ID, schema.FORMAT)
+_ORPHAN = "SELECT 1 FROM tasks WHERE run NOT IN (SELECT number FROM runs) LIMIT 1"
 # Reading a larger file through, each time it is opened, takes seconds; every row has a checksum.
 # Comparing its indices with its rows, three times that: a row that is lost to its index is not
 # found, and an earlier one of the same cell would stand for it.
@@ -51,30 +49,36 @@ class StoreError(OSError):
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the store knows it.
+    """A run as the store keeps it.
 
     Attributes
     ----------
     number : int
         Counts the runs of the store as they began.
-    kind : {"suite", "experiment"}
-        What was run.
-    suite : str
-        Name of the suite.
-    params : dict
-        Its parameters as run.
-    plan : dict or None
-        What it was to compute; None for runs of stores of format 1.
     info : RunInfo
         What made it.
+    plan : dict
+        Suite, parameters and tasks, see `plan_row`; empty where it was damaged and removed.
     """
 
     number: int
-    kind: str
-    suite: str
-    params: dict[str, Any]
-    plan: dict[str, Any] | None
     info: RunInfo
+    plan: dict[str, Any]
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite."""
+        return planned_text(self.plan, "suite") if self.plan else "unknown"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters of the suite as run."""
+        return planned_params(self.plan)
+
+    @property
+    def tasks(self) -> Sequence[Cell | Step]:
+        """The cells or steps of the plan, in their order."""
+        return planned_tasks(self.plan, self.info.seed)
 
 
 class Store:
@@ -94,14 +98,14 @@ class Store:
     Raises
     ------
     StoreError
-        If the file is no store, corrupt, locked, of a newer format, or cannot be written.
+        If the file is no store of this format, damaged, locked, or cannot be written.
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
         self.writable = create
         self._numbers: dict[str, int] = {}
-        self._specs: dict[tuple[str, ...], int] = {}
+        self._specs: dict[tuple[Spec, ...], int] = {}
         self._changes: int | None = None  # of others, as SQLite counts them
         with self._errors():
             self._connection = self._open(create)
@@ -122,55 +126,24 @@ class Store:
     ) -> None:
         self._connection.close()
 
-    def records(self, cells: Iterable[Cell], run: int | None = None) -> Iterator[Record]:
-        """Yield the records of those cells that are stored.
+    def records(self, tasks: Iterable[T], run: int | None = None) -> Iterator[Outcome[T]]:
+        """Yield the outcomes of those cells or steps that are stored.
 
-        The latest of each cell; or, for the run of that number, the one that it had.
+        The latest of each; or, for the run of that number, the one that it had.
         """
-        by_key = {cell.key: cell for cell in cells}
-        for key, row in self._latest("cells", schema.CELL_COLUMNS, list(by_key), run):
-            said = dict(zip(schema.CELL_COLUMNS, row, strict=True))
-            interval = json.loads(said["interval"] or "null")
-            said["interval"] = None if interval is None else Interval(**interval)
-            said["diagnostics"] = json.loads(said["diagnostics"])
-            yield Record(by_key[key], **said)
+        by_key = {task.key: task for task in tasks}
+        for key, (status, message, seconds, result) in self._latest(list(by_key), run):
+            yield Outcome(by_key[key], status, message, seconds, json.loads(result))
 
-    def add(self, record: Record, run: str) -> None:
-        """Store a record of a run that was begun."""
-        cell = record.cell
-        said = (
-            *(record.status, record.message, float(record.seconds), record.value),
-            *(record.numerical_error, record.standard_error),
-            None if record.interval is None else json.dumps(asdict(record.interval)),
-            json.dumps(record.diagnostics, allow_nan=False),
-        )
+    def add(self, record: Outcome[Any], run: str) -> None:
+        """Store the outcome of a cell or step of a run that was begun."""
+        task, result = record.cell, json.dumps(record.result, allow_nan=False)
+        sealed = (record.status, record.message, float(record.seconds), result)
         with self.writing() as connection:
-            specs = (self._spec_id(cell.source), self._spec_id(cell.estimator))
-            head = (bytes.fromhex(cell.key), self._number(run), *specs)
-            where = (cell.n, cell.trial, cell.seed)
-            mark = schema.seal(cell.key, run, *said)
-            schema.insert(connection, "cells", (*head, *where, *said, mark))
-
-    def measurements(self, steps: Iterable[Step], run: int | None = None) -> Iterator[Measurement]:
-        """Yield the outcomes of those steps that are stored; see `records`."""
-        by_key = {step.key: step for step in steps}
-        columns = schema.MEASUREMENT_COLUMNS
-        for key, row in self._latest("measurements", columns, list(by_key), run):
-            _, status, message, seconds, result = row
-            yield Measurement(by_key[key], status, message, seconds, json.loads(result))
-
-    def add_measurement(self, found: Measurement, run: str) -> None:
-        """Store the outcome of a step of a run that was begun."""
-        step = found.step
-        said = (
-            json.dumps(dict(step.at), sort_keys=True),
-            *(found.status, found.message, float(found.seconds)),
-            json.dumps(found.result, allow_nan=False),
-        )
-        with self.writing() as connection:
-            head = (bytes.fromhex(step.key), self._number(run), self._spec_id(step.experiment))
-            mark = schema.seal(step.key, run, *said)
-            schema.insert(connection, "measurements", (*head, *said, mark))
+            head = (bytes.fromhex(task.key), self._number(run), self._spec_id(**task.specs))
+            mark = schema.seal(task.key, run, *sealed)
+            row = (*head, json.dumps(task.place), *sealed, mark)
+            schema.insert(connection, "tasks", row)
 
     def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
         """Return the tightest certificate of a key that is good enough, or None.
@@ -217,24 +190,20 @@ class Store:
         """
         if not self.writable:
             return certificate
-        said = certificate_row(certificate.reference, certificate.versions)
-        mark = schema.seal(key, *said)
+        sealed = certificate_row(certificate.reference, certificate.versions)
+        mark = schema.seal(key, *sealed)
         with self.writing() as connection:
-            row = (bytes.fromhex(key), self._spec_id(source), *said, mark)
+            row = (bytes.fromhex(key), self._spec_id(source=source), *sealed, mark)
             schema.insert(connection, "certificates", row)
         return replace(certificate, source=source.label, id=certificate_id(mark))
 
-    def start_run(
-        self, info: RunInfo, kind: str, suite: str, params: dict[str, Any], plan: dict[str, Any]
-    ) -> None:
-        """Note that a run has begun, and what it is to compute."""
-        said = (
-            *(info.id, kind, suite, json.dumps(params), info.seed),
-            *(info.version, info.python, info.platform, info.started, info.command),
-            *(json.dumps(info.versions), json.dumps(plan)),
-        )
+    def start_run(self, info: RunInfo, plan: dict[str, Any]) -> None:
+        """Note that a run has begun, and its plan; see `plan_row`."""
+        facts = asdict(info)
+        run, started, _ = (facts.pop(name) for name in ("id", "started", "finished"))
+        sealed = (run, started, json.dumps(facts), json.dumps(plan))
         with self.writing() as connection:
-            schema.insert(connection, "runs", (None, *said, schema.seal(*said), None))
+            schema.insert(connection, "runs", (None, *sealed, schema.seal(*sealed), None))
 
     def finish_run(self, run: str) -> str:
         """Note that a run has come to its end; return when, which is now."""
@@ -246,31 +215,26 @@ class Store:
     def runs(self) -> list[StoredRun]:
         """Return the runs, in the order in which they began."""
         columns = ", ".join(schema.RUN_COLUMNS)
-        with self._errors():
-            rows = self._connection.execute(
+        with self.reading() as connection:
+            rows = connection.execute(
                 f"SELECT number, finished, seal, {columns} FROM runs ORDER BY number"
             ).fetchall()
-            orphans = [self._connection.execute(query).fetchone() for query in _ORPHANS]
-        if any(orphans):
+            orphan = connection.execute(_ORPHAN).fetchone()
+        if orphan:
             raise StoreError(self._damaged("a record of a run that is not there"))
-        for _, _, mark, *said in rows:
-            self._check(mark, "a run", *said)
+        for _, _, mark, *sealed in rows:
+            self._check(mark, "a run", *sealed)
         try:
-            return [_stored_run(number, finished, said) for number, finished, _, *said in rows]
-        except (ValueError, TypeError) as error:
-            raise StoreError(
-                self._corrupt(f"what it says of a run cannot be read: {error}")
-            ) from error
+            return [_stored_run(number, finished, *sealed) for number, finished, _, *sealed in rows]
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            reason = f"a run cannot be read: {error}"
+            raise StoreError(self._refused(reason)) from error
 
     def counts(self) -> dict[int, tuple[int, int]]:
         """Return by run, told by its number, how much it computed and how much of it failed."""
-        found: dict[int, tuple[int, int]] = {}
-        with self._errors():
-            for table in ("cells", "measurements"):
-                query = f"SELECT run, count(*), sum(status <> 'ok') FROM {table} GROUP BY run"
-                for run, computed, failed in self._connection.execute(query):
-                    found[run] = (computed, failed)
-        return found
+        query = "SELECT run, count(*), sum(status <> 'ok') FROM tasks GROUP BY run"
+        with self.reading() as connection:
+            return {run: (done, failed) for run, done, failed in connection.execute(query)}
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -304,25 +268,25 @@ class Store:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _latest(
-        self, table: str, columns: Sequence[str], keys: Sequence[str], run: int | None
+        self, keys: Sequence[str], run: int | None
     ) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Yield key and columns of the latest row of each key, up to a run."""
-        chosen = ", ".join(f"{table}.{column}" for column in columns)
+        columns = ", ".join(schema.TASK_COLUMNS)
         until = "" if run is None else f"AND run <= {run:d}"
         for start in range(0, len(keys), _BATCH):
             batch = [bytes.fromhex(key) for key in keys[start : start + _BATCH]]
             marks = ",".join("?" * len(batch))
-            with self._errors():
-                rows = self._connection.execute(
-                    f"SELECT key, {table}.seal, runs.id, {chosen} FROM {table} "
-                    f"LEFT JOIN runs ON runs.number = {table}.run "
+            with self.reading() as connection:
+                rows = connection.execute(
+                    f"SELECT key, tasks.seal, runs.id, {columns} FROM tasks "
+                    "LEFT JOIN runs ON runs.number = tasks.run "
                     f"WHERE key IN ({marks}) {until} ORDER BY run",
                     batch,
                 ).fetchall()
             latest = {key.hex(): rest for key, *rest in rows}
-            for key, (mark, made_by, *said) in latest.items():
-                self._check(mark, "a record", key, made_by, *said)
-                yield key, tuple(said)
+            for key, (mark, made_by, *sealed) in latest.items():
+                self._check(mark, "a record", key, made_by, *sealed)
+                yield key, tuple(sealed)
 
     def _check(self, mark: bytes, what: str, *values: Any) -> None:
         if mark != schema.seal(*values):
@@ -338,11 +302,13 @@ class Store:
             self._numbers[run] = found[0]
         return self._numbers[run]
 
-    def _spec_id(self, spec: Spec) -> int:
-        identity = _identity(spec)
-        if identity not in self._specs:
-            self._specs[identity] = schema.spec_id(self._connection, identity)
-        return self._specs[identity]
+    def _spec_id(self, **specs: Spec) -> int:
+        found = self._specs.get(tuple(specs.values()))
+        if found is None:
+            spec = json.dumps({role: spec.identity for role, spec in specs.items()}, sort_keys=True)
+            found = schema.spec_id(self._connection, spec)
+            self._specs[tuple(specs.values())] = found
+        return found
 
     def _open(self, create: bool) -> sqlite3.Connection:
         if self.path.exists() and not self.path.is_file():
@@ -359,53 +325,37 @@ class Store:
         return connection
 
     def _open_for_reading(self) -> sqlite3.Connection:
-        """Open the file; one of an earlier format is read into memory and is brought up there."""
         where = self.path.resolve()
         log = where.with_name(f"{where.name}-wal")
         connection = _read_only(f"{where.as_uri()}?mode=ro")
         try:
-            version = _version(connection)
+            _format(connection)
         except sqlite3.DatabaseError as error:
             connection.close()
             if error.sqlite_errorcode & 0xFF not in _NO_PLACE:
                 raise
             # SQLite has no place for the index of a log, as on a read-only disk
             if log.exists() and log.stat().st_size:
-                connection = _copy_with_log(where, log)
-            else:
-                connection = _read_only(f"{where.as_uri()}?mode=ro&immutable=1")
-            version = _version(connection)
-        application, number = version
-        if application != schema.APPLICATION_ID or number >= schema.FORMAT:
-            return connection
-        copy = sqlite3.connect(":memory:")
-        with connection:
-            connection.backup(copy)
-        connection.close()
-        with copy:
-            copy.execute("BEGIN")
-            schema.migrate(copy, number)
-        return copy
+                return _copy_with_log(where, log)
+            return _read_only(f"{where.as_uri()}?mode=ro&immutable=1")
+        return connection
 
     def _prepare(self, create: bool) -> None:
         """Check that the file is ours and whole; only then touch it."""
+        with self._connection:  # at one moment: another process may be making the store
+            self._connection.execute("BEGIN")
+            found = _format(self._connection)
+            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        new = create and not tables and not found[0]
+        if found != _OURS and not new:
+            ours = found[0] == schema.APPLICATION_ID
+            raise StoreError(
+                self._refused(f"its format is {found[1]}" if ours else "another program's file")
+            )
         size = self.path.stat().st_size if self.path.exists() else 0
         check = "integrity_check" if size < _COMPARED_BYTES else "quick_check"
         if size < _CHECKED_BYTES and self._pragma(f"{check}(1)") != "ok":
-            raise StoreError(self._corrupt("it fails SQLite's integrity check"))
-        with self._connection:  # at one moment: another process may be making the store
-            self._connection.execute("BEGIN")
-            application, version = _version(self._connection)
-            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application == schema.APPLICATION_ID and version > schema.FORMAT:
-            raise StoreError(
-                f"store {self.path} was written by a newer entbench (format {version}; this one "
-                f"knows {schema.FORMAT}). Upgrade entbench, or choose another file with --store."
-            )
-        if application != schema.APPLICATION_ID and (tables or not create):
-            raise StoreError(
-                f"{self.path} is an SQLite file of something else. Choose another with --store."
-            )
+            raise StoreError(self._refused("it fails SQLite's integrity check"))
         if create:
             self._prepare_for_writing()
 
@@ -415,11 +365,8 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            application, version = _version(self._connection)
-            if application != schema.APPLICATION_ID:
+            if _format(self._connection) != _OURS:
                 schema.create(self._connection)
-            elif version < schema.FORMAT:
-                schema.migrate(self._connection, version)
         self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * _WRITE_SECONDS)}")
 
     def _keep_a_log(self) -> None:
@@ -471,7 +418,7 @@ class Store:
             )
         if "readonly" in text or "unable to open" in text or "disk" in text:
             return f"store {self.path} cannot be written: {text}. Choose another file with --store."
-        return self._corrupt(text)
+        return self._refused(text)
 
     def _damaged(self, what: str) -> str:
         store = shlex.quote(str(self.path))
@@ -481,10 +428,10 @@ class Store:
             "computed again where it is asked for."
         )
 
-    def _corrupt(self, why: str) -> str:
+    def _refused(self, why: str) -> str:
         return (
-            f"store {self.path} is no store of entbench or is damaged ({why}). It is left as it "
-            "is; move it away, or choose another file with --store."
+            f"{self.path} is no entbench store of format {schema.FORMAT}, or is damaged ({why}). "
+            "It is left as it is; choose another file with --store."
         )
 
 
@@ -506,42 +453,18 @@ def _copy_with_log(store: Path, log: Path) -> sqlite3.Connection:
     return copy
 
 
-def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+def _format(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return whose file it is, and of which format."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return application, version
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, number
 
 
-def _stored_run(number: int, finished: str | None, said: Sequence[Any]) -> StoredRun:
-    run = dict(zip(schema.RUN_COLUMNS, said, strict=True))
-    versions = _table(run["versions"])
-    wrong = [
-        name for name, value in run.items() if type(value) is not (int if name == "seed" else str)
-    ]
-    if wrong or not all(isinstance(value, str) for value in versions.values()):
-        raise TypeError(f"{', '.join(wrong) or 'versions'} of a wrong type")
-    info = RunInfo(
-        id=run["id"],
-        version=run["version"],
-        seed=run["seed"],
-        python=run["python"],
-        platform=run["platform"],
-        started=run["started"],
-        finished=finished,
-        command=run["command"],
-        versions=versions,
-    )
-    plan = _table(run["plan"]) if run["plan"] else None
-    return StoredRun(number, run["kind"], run["suite"], _table(run["params"]), plan, info)
-
-
-def _table(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise TypeError(f"a table is needed; got {text[:50]!r}")
-    return found
-
-
-def _identity(spec: Spec) -> tuple[str, str, str, str]:
-    return spec.name, spec.version, spec.origin, json.dumps(dict(spec.params), sort_keys=True)
+def _stored_run(
+    number: int, finished: str | None, run: str, started: str, info: str, plan: str
+) -> StoredRun:
+    facts = {**json.loads(info), "id": run, "started": started, "finished": finished}
+    made = typed(RunInfo, facts)
+    if not all(isinstance(version, str) for version in made.versions.values()):
+        raise TypeError(f"versions must be texts; got {made.versions!r}")
+    return StoredRun(number, made, dict(json.loads(plan)))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from entbench._paths import default_path
 from entbench._records import ExperimentRun, SuiteRun
 from entbench.runner._plan_rows import (
     planned_cases,
-    planned_cells,
     planned_checks,
     planned_names,
-    planned_steps,
     planned_text,
     planned_theorems,
 )
@@ -72,50 +71,28 @@ def find_run(runs: Sequence[StoredRun], name: str, where: Path) -> StoredRun:
 
 def load_run(store: Store, found: StoredRun) -> SuiteRun | ExperimentRun:
     """Return a run with the records that it had, though later runs computed some again."""
-    if found.plan is None:
+    if not found.plan:
         raise ValueError(
-            f"run {found.info.id} is of a time when a store did not keep what a run was to "
-            "compute. Run the suite again: its stored cells are used."
+            f"run {found.info.id} lost its plan when damage was removed from the store. Run the "
+            "suite again: its stored cells are used."
         )
-    if found.kind == "experiment":
-        return _experiment_run(store, found)
-    return _suite_run(store, found)
-
-
-def _suite_run(store: Store, found: StoredRun) -> SuiteRun:
-    plan = found.plan or {}
-    cells = planned_cells(plan, found.info.seed)
-    records = {record.cell.key: record for record in store.records(cells, found.number)}
+    plan, tasks = found.plan, found.tasks
+    records = {record.cell.key: record for record in store.records(tasks, found.number)}
+    kept: dict[str, Any] = {
+        "suite": found.suite,
+        "params": found.params,
+        "records": tuple(records[task.key] for task in tasks if task.key in records),
+        "info": found.info,
+        "computed": store.counts().get(found.number, (0, 0))[0],
+        "missing": len(tasks) - len(records),
+    }
+    if "experiment" in plan:
+        experiment, preset = (planned_text(plan, name) for name in ("experiment", "preset"))
+        return ExperimentRun(experiment=experiment, preset=preset, **kept)
     if not isinstance(found.params.get("trials"), int):
         raise ValueError(f"the parameters of run {found.info.id} in the store cannot be read.")
-    return SuiteRun(
-        suite=found.suite,
-        params=found.params,
-        cases=planned_cases(plan),
-        records=tuple(records[cell.key] for cell in cells if cell.key in records),
-        info=found.info,
-        computed=store.counts().get(found.number, (0, 0))[0],
-        checks=planned_checks(plan),
-        theorems=planned_theorems(plan),
-        **planned_names(plan),
-        missing=len(cells) - len(records),
-    )
-
-
-def _experiment_run(store: Store, found: StoredRun) -> ExperimentRun:
-    plan = found.plan or {}
-    steps = planned_steps(plan)
-    measured = {each.step.key: each for each in store.measurements(steps, found.number)}
-    return ExperimentRun(
-        suite=found.suite,
-        experiment=planned_text(plan, "experiment"),
-        preset=planned_text(plan, "preset"),
-        params=found.params,
-        measurements=tuple(measured[step.key] for step in steps if step.key in measured),
-        info=found.info,
-        computed=store.counts().get(found.number, (0, 0))[0],
-        missing=len(steps) - len(measured),
-    )
+    kept.update(planned_names(plan), cases=planned_cases(plan), checks=planned_checks(plan))
+    return SuiteRun(theorems=planned_theorems(plan), **kept)
 
 
 def _located(text: str, store: Path | None) -> tuple[Path, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,16 @@ from entbench.runner._certificate_rows import (
     contradictions,
     stored_certificates,
 )
-from entbench.runner._plan_rows import planned_cells, planned_steps
 from entbench.runner._store import Store, StoredRun, StoreError
 
 _BATCH = 500
 _MOST_LISTED = 10
-_TASKS = ("cells", "measurements")
-_SPECS_IN_USE = """
-    SELECT source FROM cells UNION SELECT estimator FROM cells
-    UNION SELECT experiment FROM measurements UNION SELECT source FROM certificates
-"""
+_SPECS_IN_USE = "SELECT spec FROM tasks UNION SELECT spec FROM certificates"
 
-# Per table, what its checksum is made of: the key, and the run's id where there is one.
+# By table: the columns of its checksum after the key, and the key with the run's id.
 _SEALED = {
-    "cells": (schema.CELL_COLUMNS, "key, runs.id"),
-    "measurements": (schema.MEASUREMENT_COLUMNS, "key, runs.id"),
-    "certificates": (schema.CERTIFICATE_COLUMNS, "key"),
+    "tasks": (schema.TASK_COLUMNS, "key, runs.id, "),
+    "certificates": (schema.CERTIFICATE_COLUMNS, "key, "),
     "runs": (schema.RUN_COLUMNS, ""),
 }
 
@@ -41,8 +36,8 @@ class Merged:
 
     Attributes
     ----------
-    runs, cells, steps, certificates : int
-        How many rows are new in it.
+    runs, tasks, certificates : int
+        How many rows are new in it; a task is a cell, or a step of an experiment.
     differ : int
         Cells that both have, with values that are not the same to the bit.
     largest : float
@@ -53,8 +48,7 @@ class Merged:
     """
 
     runs: int
-    cells: int
-    steps: int
+    tasks: int
     certificates: int
     differ: int
     largest: float
@@ -124,14 +118,22 @@ def health(path: Path) -> dict[str, Any]:
 def rubbish(store: Store, kind: str) -> Rubbish:
     """Return the rows of a kind that can go; see `KINDS`."""
     if kind == "unplanned":
-        return _unplanned(store, _planned_keys(store.runs()))
+        runs = store.runs()
+        known = {run.number for run in runs if run.plan}  # of the others, all may be planned
+        planned = _planned_keys(runs)
+        rows = _rows(store, lambda key, run: run in known and key not in planned)
+        return Rubbish(kind, {"tasks": rows})
     with store.reading() as connection:
         if kind == "damaged":
             return _damaged(connection)
         if kind == "failed":
-            return _of_both(kind, connection, "status <> 'ok'")
-        later = "EXISTS (SELECT 1 FROM {0} AS b WHERE b.key = {0}.key AND b.run > {0}.run)"
-        return _of_both(kind, connection, later)
+            where = "status <> 'ok'"
+        else:
+            where = (
+                "EXISTS (SELECT 1 FROM tasks AS b WHERE b.key = tasks.key AND b.run > tasks.run)"
+            )
+        found = connection.execute(f"SELECT rowid FROM tasks WHERE {where}")
+        return Rubbish(kind, {"tasks": [row for (row,) in found]})
 
 
 def rubbish_of_runs(store: Store, chosen: Collection[StoredRun]) -> Rubbish:
@@ -139,12 +141,8 @@ def rubbish_of_runs(store: Store, chosen: Collection[StoredRun]) -> Rubbish:
     numbers = {run.number for run in chosen}
     others = _planned_keys(run for run in store.runs() if run.number not in numbers)
     alone = _planned_keys(chosen) - others
-    with store.reading() as connection:
-        rows = {
-            table: [row for row, key in _keys(connection, table) if key in alone]
-            for table in _TASKS
-        }
-    return Rubbish("runs", {**rows, "runs": sorted(numbers)})
+    rows = _rows(store, lambda key, run: key in alone)
+    return Rubbish("runs", {"tasks": rows, "runs": sorted(numbers)})
 
 
 def rubbish_of_certificate(store: Store, name: str) -> tuple[Certificate, Rubbish]:
@@ -181,7 +179,7 @@ def remove(store: Store, kinds: Iterable[Rubbish]) -> int:
     before = store.path.stat().st_size
     with store.writing() as connection:
         for each in kinds:
-            for table in (*_TASKS, "certificates"):
+            for table in ("tasks", "certificates"):
                 marks = [(row,) for row in each.rows.get(table, ())]
                 connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", marks)
             for number in each.rows.get("runs", ()):
@@ -192,14 +190,14 @@ def remove(store: Store, kinds: Iterable[Rubbish]) -> int:
 
 
 def _remove_run(connection: sqlite3.Connection, number: int, damaged: bool) -> None:
-    queries = [f"EXISTS (SELECT 1 FROM {table} WHERE run = runs.number)" for table in _TASKS]
     (run, used) = connection.execute(
-        f"SELECT id, {' OR '.join(queries)} FROM runs WHERE number = ?", (number,)
+        "SELECT id, EXISTS (SELECT 1 FROM tasks WHERE run = number) FROM runs WHERE number = ?",
+        (number,),
     ).fetchone()
     if not used:
         connection.execute("DELETE FROM runs WHERE number = ?", (number,))
     elif damaged:
-        row = (run, *schema.UNKNOWN_RUN)
+        row = (run, *schema.LOST_RUN)
         schema.insert(connection, "runs", (number, *row, schema.seal(*row), None))
 
 
@@ -226,22 +224,17 @@ def merge(store: Store, other: Path) -> Merged:
         with store.writing() as target:
             differ, largest = _differences(source, target)
             runs = _merge_runs(source, target)
-            specs = _merge_specs(source, target)
             numbers = _numbers(source, target)
-            cells, steps, certificates = (
-                _merge_rows(source, target, table, columns, numbers, specs)
+            specs = _merge_specs(source, target)
+            tasks, certificates = (
+                _merge_rows(source, target, table, columns, {"run": numbers, "spec": specs})
                 for table, columns in _COPIED.items()
             )
             told = _contradictions(source, target, store.path)
-    return Merged(runs, cells, steps, certificates, differ, largest, told)
+    return Merged(runs, tasks, certificates, differ, largest, told)
 
 
-# Per table, its columns, those that hold numbers of runs and of specs first.
-_COPIED = {
-    "cells": (("run",), ("source", "estimator"), ("key", "n", "trial", "seed")),
-    "measurements": (("run",), ("experiment",), ("key",)),
-    "certificates": ((), ("source",), ("key",)),
-}
+_COPIED = {"tasks": ("key", "run", "spec", "place"), "certificates": ("key", "spec")}
 
 
 def _merge_runs(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
@@ -257,8 +250,8 @@ def _merge_runs(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
 
 
 def _merge_specs(source: sqlite3.Connection, target: sqlite3.Connection) -> dict[int, int]:
-    rows = source.execute("SELECT id, name, version, origin, params FROM specs")
-    return {number: schema.spec_id(target, identity) for number, *identity in rows.fetchall()}
+    rows = source.execute("SELECT id, spec FROM specs").fetchall()
+    return {number: schema.spec_id(target, spec) for number, spec in rows}
 
 
 def _numbers(source: sqlite3.Connection, target: sqlite3.Connection) -> dict[int, int]:
@@ -270,16 +263,17 @@ def _merge_rows(
     source: sqlite3.Connection,
     target: sqlite3.Connection,
     table: str,
-    columns: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
-    numbers: dict[int, int],
-    specs: dict[int, int],
+    columns: Sequence[str],
+    numbers: Mapping[str, Mapping[int, int]],
 ) -> int:
-    runs, named, others = columns
-    every = (*runs, *named, *others, *_SEALED[table][0], "seal")
+    """Copy the rows that are new, with the numbers that runs and specs have in the target."""
+    every = (*columns, *_SEALED[table][0], "seal")
     query = f"INSERT OR IGNORE INTO {table} ({', '.join(every)}) VALUES ({_marks(every)})"
-    start, end = len(runs), len(runs) + len(named)
     rows = (
-        (*(numbers[x] for x in row[:start]), *(specs[x] for x in row[start:end]), *row[end:])
+        tuple(
+            numbers[name][value] if name in numbers else value
+            for name, value in zip(every, row, strict=True)
+        )
         for row in source.execute(f"SELECT {', '.join(every)} FROM {table} ORDER BY rowid")
     )
     return int(target.executemany(query, rows).rowcount)
@@ -300,11 +294,13 @@ def _contradictions(
 def _differences(source: sqlite3.Connection, target: sqlite3.Connection) -> tuple[int, float]:
     """Return how many cells both have with other values, and the largest difference."""
     count, largest = 0, 0.0
-    rows = source.execute("SELECT key, value FROM cells WHERE value IS NOT NULL ORDER BY run")
+    rows = source.execute("SELECT key, result FROM tasks WHERE status = 'ok' ORDER BY run")
     while batch := dict(rows.fetchmany(_BATCH)):
-        query = "SELECT key, value FROM cells WHERE value IS NOT NULL AND key IN ({}) ORDER BY run"
+        query = "SELECT key, result FROM tasks WHERE status = 'ok' AND key IN ({}) ORDER BY run"
         ours = dict(target.execute(query.format(_marks(batch)), list(batch)))
-        apart = [abs(batch[key] - value) for key, value in ours.items() if batch[key] != value]
+        changed = [(batch[key], result) for key, result in ours.items() if batch[key] != result]
+        pairs = [[json.loads(result).get("value", 0.0) for result in pair] for pair in changed]
+        apart = [abs(first - second) for first, second in pairs if first != second]
         count, largest = count + len(apart), max([largest, *apart])
     return count, largest
 
@@ -314,66 +310,27 @@ def _damaged(connection: sqlite3.Connection) -> Rubbish:
     for table, (columns, head) in _SEALED.items():
         names = ", ".join(f"{table}.{column}" for column in columns)
         joined = " LEFT JOIN runs ON runs.number = run" if "runs.id" in head else ""
-        chosen = f"{head}, {names}" if head else names
         rows[table] = [
             row
-            for row, mark, *said in connection.execute(
-                f"SELECT {table}.rowid, {table}.seal, {chosen} FROM {table}{joined}"
+            for row, mark, *sealed in connection.execute(
+                f"SELECT {table}.rowid, {table}.seal, {head}{names} FROM {table}{joined}"
             )
-            if mark != schema.seal(*said)
+            if mark != schema.seal(*sealed)
         ]
     certificates = stored_certificates(connection)
     rows["certificates"] = [row for row, _, certificate in certificates if certificate is None]
     return Rubbish("damaged", {table: found for table, found in rows.items() if found})
 
 
-def _of_both(kind: str, connection: sqlite3.Connection, where: str) -> Rubbish:
-    return Rubbish(
-        kind,
-        {
-            table: [
-                row
-                for (row,) in connection.execute(
-                    f"SELECT rowid FROM {table} WHERE {where.format(table)}"
-                )
-            ]
-            for table in _TASKS
-        },
-    )
-
-
-def _unplanned(store: Store, planned: set[bytes]) -> Rubbish:
-    """Return what no plan asks for, but for what runs computed whose plan is not known."""
+def _rows(store: Store, can_go: Callable[[bytes, int], bool]) -> list[int]:
+    """Return the numbers of the rows of tasks that can go, told by key and run."""
     with store.reading() as connection:
-        rows = {
-            table: [
-                row
-                for row, key in _keys(connection, table, "WHERE plan <> ''")
-                if key not in planned
-            ]
-            for table in _TASKS
-        }
-    return Rubbish("unplanned", rows)
-
-
-def _keys(connection: sqlite3.Connection, table: str, where: str = "") -> list[tuple[int, bytes]]:
-    query = f"SELECT {table}.rowid, key FROM {table} JOIN runs ON runs.number = run {where}"
-    return connection.execute(query).fetchall()
+        rows = connection.execute("SELECT rowid, key, run FROM tasks").fetchall()
+    return [row for row, key, run in rows if can_go(key, run)]
 
 
 def _planned_keys(runs: Iterable[StoredRun]) -> set[bytes]:
-    """Return the keys that runs ask for; a run whose plan is not known asks for nothing."""
-    found: set[bytes] = set()
-    for run in runs:
-        if run.plan is None:
-            continue
-        wanted: Sequence[Any] = (
-            planned_steps(run.plan)
-            if run.kind == "experiment"
-            else planned_cells(run.plan, run.info.seed)
-        )
-        found.update(bytes.fromhex(each.key) for each in wanted)
-    return found
+    return {bytes.fromhex(task.key) for run in runs for task in run.tasks}
 
 
 def _marks(values: Collection[Any]) -> str:

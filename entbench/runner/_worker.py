@@ -12,6 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -67,11 +68,13 @@ def run_cell(cell: Cell) -> Record:
         STATUS_OK,
         message,
         seconds,
-        result.value,
-        result.numerical_error,
-        result.standard_error,
-        result.interval,
-        {str(key): _plain(value) for key, value in result.diagnostics.items()},
+        {
+            "value": result.value,
+            "numerical_error": result.numerical_error,
+            "standard_error": result.standard_error,
+            "interval": None if result.interval is None else asdict(result.interval),
+            "diagnostics": {str(key): _plain(value) for key, value in result.diagnostics.items()},
+        },
     )
 
 

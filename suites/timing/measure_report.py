@@ -62,7 +62,7 @@ def made_up(settings: int, trials: int) -> SuiteRun:
         values = case.reference.value + (rng.standard_normal(trials) + 0.3) / np.sqrt(n)
         for trial, value in enumerate(values.tolist()):
             cell = Cell(case.source, method, n, trial, 0)
-            records.append(Record(cell, "ok", "", 0.01, value, 1e-9))
+            records.append(Record(cell, "ok", "", 0.01, {"value": value, "numerical_error": 1e-9}))
     info = RunInfo(
         "0123456789ab", "0.1.0", 0, "3.11", "made up", "2026-01-01T00:00:00+00:00",
         "2026-01-01T00:01:00+00:00", "entbench suite made-up", library_versions(),
@@ -92,11 +92,17 @@ def _case(i: int) -> Case:
 
 def stored(run: SuiteRun, path: Path) -> None:
     """Put a run into a store, as if it had been computed."""
-    asked = SimpleNamespace(checks=run.checks, figures=run.figures, tables=run.tables)
+    asked = SimpleNamespace(
+        name=run.suite,
+        params=run.params,
+        checks=run.checks,
+        figures=run.figures,
+        tables=run.tables,
+    )
     cells = tuple(record.cell for record in run.records)
     plan = SimpleNamespace(suite=asked, cases=run.cases, cells=cells, notes=())
     with Store(path) as store:
-        store.start_run(run.info, "suite", run.suite, run.params, plan_row(cast("Any", plan)))
+        store.start_run(run.info, plan_row(cast("Any", plan)))
         for record in run.records:
             store.add(record, run.info.id)
         store.finish_run(run.info.id)

@@ -81,7 +81,9 @@ def test_formats(stores: dict[str, Path]) -> None:
 
 def made_worse(run: SuiteRun) -> SuiteRun:
     """Return the run with every estimate further above the truth by 5 nats."""
-    worse = tuple(replace(r, value=abs(r.value or 0.0) + 5.0) for r in run.records)
+    worse = tuple(
+        replace(r, result=r.result | {"value": abs(r.value or 0.0) + 5.0}) for r in run.records
+    )
     return replace(run, records=worse, info=replace(run.info, id="worse"))
 
 
@@ -94,7 +96,7 @@ def test_exit_codes(stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch) ->
         records=tuple(replace(r, seconds=2.0 + 0.01 * r.cell.trial) for r in fine.records),
         info=replace(fine.info, id="slow"),
     )
-    failed = replace(fine.records[0], status="timeout", message="over 1 s", value=None)
+    failed = replace(fine.records[0], status="timeout", message="over 1 s", result={})
     cut = replace(fine, records=(failed, *fine.records[1:]), info=replace(fine.info, id="cut"))
     runs = {"fine": fine, "worse": made_worse(fine), "slow": slow, "cut": cut}
     monkeypatch.setattr(entbench.runner, "stored_run", lambda text, store=None: runs[text])

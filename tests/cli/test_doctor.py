@@ -72,8 +72,8 @@ def a_store(path: Path, started: str = "") -> None:
     spec = Spec("one", "1", "entbench", (), "one")
     info = run_info(0)
     with Store(path) as store:
-        store.start_run(info, "suite", "mine", {}, {})
-        store.add(Record(Cell(spec, spec, 10, 0, 0), STATUS_OK, "", 0.0, 1.0), info.id)
+        store.start_run(info, {})
+        store.add(Record(Cell(spec, spec, 10, 0, 0), STATUS_OK, "", 0.0, {"value": 1.0}), info.id)
         if started:
             with store.writing() as connection:
                 connection.execute("UPDATE runs SET started = ?", (started,))
@@ -137,7 +137,7 @@ def test_nothing_that_is_broken_ends_it(doctor: Doctor, tmp_path: Path) -> None:
     wrong = {key: each for key, each in found.items() if each["mark"] == "wrong"}
     for key, said in {
         ("torch", "torch"): "OSError: libtorch_cpu.so: file too short",
-        ("store", "store"): "no store of entbench",
+        ("store", "store"): "no entbench store of format 4",
         ("threads", "MKL_NUM_THREADS"): "'some'",
         ("plugins", "estimator absent"): "No module named 'nowhere'",
         ("plugins", "estimator falling"): "ZeroDivisionError",
@@ -212,8 +212,8 @@ def test_store_is_looked_at_and_left_alone(tmp_path: Path) -> None:
     a_store(path)
     before = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns
     found = {each.what: each for each in _doctor_store.find_store(path)}
-    assert found["what it holds"].found == "1 runs, 1 cells, 0 steps of experiments, 0 certificates"
-    assert f"{path}, format 3, " in found["store"].found
+    assert found["what it holds"].found == "1 runs, 1 cells and steps, 0 certificates"
+    assert found["store"].found.startswith(f"{path}, ")
     assert found["unfinished runs"].mark == "warning"
     assert {each.mark for each in found.values()} == {"ok", "warning"}
     assert (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) == before
@@ -223,7 +223,7 @@ def test_store_with_a_changed_row(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     a_store(path)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE cells SET value = 2.0")
+        connection.execute("UPDATE tasks SET seconds = 2.0")
     connection.close()
     found = {each.what: each for each in _doctor_store.find_store(path)}
     assert found["checksums"].mark == "wrong"

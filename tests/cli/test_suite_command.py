@@ -120,10 +120,11 @@ def test_violated_check_makes_exit_code_1(entbench: Command, tmp_path: Path) -> 
     )
     plan, info = make_plan(suite), run_info(0)
     with Store(tmp_path / "store.sqlite") as store:
-        store.start_run(info, "suite", suite.name, suite.params, plan_row(plan))
+        store.start_run(info, plan_row(plan))
         for record in list(store.records(plan.cells)):
             # so far off that three trials tell, whose scatter may hide most of that of the errors
-            store.add(replace(record, value=(record.value or 0.0) + 1000.0), info.id)
+            off = record.result | {"value": (record.value or 0.0) + 1000.0}
+            store.add(replace(record, result=off), info.id)
         store.finish_run(info.id)
     done = entbench(*SMALL)
     assert done.returncode == 1
@@ -212,7 +213,7 @@ def test_bad_store_is_one_line_and_left_alone(entbench: Command, tmp_path: Path)
     before = (tmp_path / "bad.sqlite").read_bytes()
     done = entbench(*SMALL, "--store", "bad.sqlite")
     assert done.returncode == 2
-    assert "is no store of entbench or is damaged" in done.stderr
+    assert "is no entbench store of format 4, or is damaged" in done.stderr
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "bad.sqlite").read_bytes() == before
 

@@ -100,9 +100,7 @@ def count_kept(folder: Path) -> int:
         return checkpoints
     connection = sqlite3.connect(store)
     try:
-        return checkpoints + int(
-            connection.execute("SELECT count(*) FROM measurements").fetchone()[0]
-        )
+        return checkpoints + int(connection.execute("SELECT count(*) FROM tasks").fetchone()[0])
     except sqlite3.OperationalError:  # its tables are not made yet
         return checkpoints
     finally:
@@ -122,8 +120,8 @@ def measured(folder: Path) -> dict[str, tuple[Any, ...]]:
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         rows = connection.execute(
-            "SELECT key, name, version, origin, params, step, status, message, result "
-            "FROM measurements JOIN specs ON specs.id = measurements.experiment"
+            "SELECT key, specs.spec, place, status, message, result "
+            "FROM tasks JOIN specs ON specs.id = tasks.spec"
         ).fetchall()
     finally:
         connection.close()

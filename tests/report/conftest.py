@@ -34,8 +34,8 @@ def _record(
     source: Spec, estimator: Spec, n: int, trial: int, value: float | None, se: float | None
 ) -> Record:
     status, message = ("ok", "") if value is not None else ("failed", "ValueError: no")
-    value = None if value is None else float(value)
-    return Record(Cell(source, estimator, n, trial, 0), status, message, 0.25, value, se)
+    result = {} if value is None else {"value": float(value), "numerical_error": se}
+    return Record(Cell(source, estimator, n, trial, 0), status, message, 0.25, result)
 
 
 def _run_of(

@@ -260,7 +260,9 @@ def test_a_trial_that_did_not_converge_is_left_out(run_of: RunOf, together: RunO
     run = together(run_of({10: [0.0, 5.0]}, "sp"), run_of({10: [1.0, 1.0]}, "kt-upper"))
     assert check_of(run, "pairwise-bounds").status == "violated"
     records = [
-        replace(record, diagnostics={"converged": False}) if record.value == 5.0 else record
+        replace(record, result=record.result | {"diagnostics": {"converged": False}})
+        if record.value == 5.0
+        else record
         for record in run.records
     ]
     check = check_of(replace(run, records=tuple(records)), "pairwise-bounds")

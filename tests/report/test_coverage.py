@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -36,11 +36,10 @@ def with_intervals(
         arm, interval = half[i % len(half)], None
         if record.value is not None and arm is not None:
             high = None if one_sided else record.value + arm
-            interval = Interval(record.value - arm, high, 0.95, "measured")
+            interval = asdict(Interval(record.value - arm, high, 0.95, "measured"))
         said = {} if converged is None else {"converged": converged[i % len(converged)]}
-        records.append(
-            replace(record, interval=interval, standard_error=standard_error, diagnostics=said)
-        )
+        stated = {"interval": interval, "standard_error": standard_error, "diagnostics": said}
+        records.append(replace(record, result=record.result | stated))
     return replace(run, records=tuple(records))
 
 
@@ -140,8 +139,11 @@ def test_intervals_too_short_by_half_are_found_at_200_trials(run_of: RunOf) -> N
     for _ in range(40):
         values = {n: list(rng.standard_normal(200)) for n in range(10, 20)}
         run = with_intervals(run_of(values), [1.959964])
+        arm = 1.306643
         short = [
-            replace(r, interval=Interval(r.value - 1.306643, r.value + 1.306643))
+            replace(
+                r, result=r.result | {"interval": asdict(Interval(r.value - arm, r.value + arm))}
+            )
             if r.cell.n == 10 and r.value is not None
             else r
             for r in run.records

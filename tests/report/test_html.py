@@ -255,7 +255,7 @@ def test_experiment_has_its_tables_claims_and_every_step(
     experiment: ExperimentRun, experiment_page: Element
 ) -> None:
     head, *rows = table_of(experiment_page, "steps-table")
-    assert len(rows) == len(experiment.measurements)
+    assert len(rows) == len(experiment.records)
     assert {"sigma", "epoch", "status", "information"} <= set(head)
     facts = facts_of(experiment_page)
     assert (facts["steps"], facts["failed"]) == ("8", "1")
@@ -273,7 +273,7 @@ def test_experiment_has_its_tables_claims_and_every_step(
 def test_run_cut_short_says_so(run_of: RunOf) -> None:
     whole = run_of({20: [0.1, 0.2, None], 50: [0.1, 0.1, 0.1]}, figures=["error-vs-n"])
     records = list(whole.records[:-1])
-    records[0] = replace(records[0], status="timeout", value=None, message="killed after 1 s")
+    records[0] = replace(records[0], status="timeout", result={}, message="killed after 1 s")
     records[1] = replace(records[1], message="warning: odd")
     page = read(html_report(replace(whole, records=tuple(records), missing=1)))
     (alert,) = [each.text for each in page.all("p") if each.attributes.get("class") == "alert"]
@@ -293,7 +293,7 @@ def test_run_that_was_cut_short_at_once_still_has_a_page(
     page = read(html_report(empty))
     assert facts_of(page) == {"cells": "2", "failed": "0", "missing": "2"}
     assert len(table_of(page, "errors-table")) == 1
-    cut = replace(experiment, measurements=(), missing=8)
+    cut = replace(experiment, records=(), missing=8)
     assert facts_of(read(html_report(cut)))["missing"] == "8"
 
 

@@ -31,7 +31,7 @@ def run_of(draws: dict[int, np.ndarray], estimator: str = "sp", dim: int | None 
     facts = EstimatorFacts.of(registry.estimators.load(estimator))
     spec = Spec(estimator, "1", "entbench", (), estimator, facts=facts)
     records = [
-        Record(Cell(source, spec, n, i, 0), "ok", "", 0.1, float(TRUTH + error))
+        Record(Cell(source, spec, n, i, 0), "ok", "", 0.1, {"value": float(TRUTH + error)})
         for n, column in draws.items()
         for i, error in enumerate(column)
     ]

@@ -491,8 +491,8 @@ def test_truncated_store(victim: Victim) -> None:
 
 def test_damaged_log_costs_its_last_cells_only(victim: Victim) -> None:
     connection = sqlite3.connect(STORE)  # which keeps the log as it is
-    (run,) = connection.execute("SELECT max(run) FROM cells").fetchone()
-    connection.execute("DELETE FROM cells WHERE run = ?", (run,))
+    (run,) = connection.execute("SELECT max(run) FROM tasks").fetchone()
+    connection.execute("DELETE FROM tasks WHERE run = ?", (run,))
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     kept = Path(STORE).read_bytes()
@@ -524,7 +524,7 @@ def test_damaged_log_costs_its_last_cells_only(victim: Victim) -> None:
 def test_row_that_is_lost_to_its_index(victim: Victim) -> None:
     """Else an earlier record of the cell, which had failed, would stand for it."""
     with sqlite3.connect(STORE) as connection:
-        query = "SELECT key FROM cells GROUP BY key HAVING count(DISTINCT status) > 1"
+        query = "SELECT key FROM tasks GROUP BY key HAVING count(DISTINCT status) > 1"
         keys = [key for (key,) in connection.execute(query)]
     connection.close()
     assert len(keys) == 4

@@ -355,6 +355,6 @@ def test_plan_that_names_what_it_may_not(call: Call, trapped: Path, tmp_path: Pa
                 said = call(*verb, "--store", trapped)
                 assert said.refused or said.code in (0, 1), (changed, verb, said)
     experiment = {"experiment": "os:system", "preset": "x", "settings": []}
-    reseal(trapped, plan=json.dumps(experiment), kind="experiment")
+    reseal(trapped, plan=json.dumps({**experiment, "suite": "x"}))
     assert call("show", "--store", trapped).refused
     assert not (tmp_path / "ran").exists()

@@ -106,7 +106,7 @@ def queried(folder: Path, query: str) -> list[Any]:
 def wait_for_cells(folder: Path, runs: int, cells: int = 3) -> None:
     """Wait until so many runs have each computed so many cells."""
     deadline = time.monotonic() + PATIENCE
-    query = f"SELECT run FROM cells GROUP BY run HAVING count(*) >= {cells}"
+    query = f"SELECT run FROM tasks GROUP BY run HAVING count(*) >= {cells}"
     while len(queried(folder, query)) < runs:
         assert time.monotonic() < deadline, "no run began"
         time.sleep(0.02)
@@ -143,7 +143,7 @@ def test_runs_at_once_some_of_them_killed(folder: Path, call: Call) -> None:
     assert tables[0] == tables[1]
     assert queried(folder, "PRAGMA integrity_check") == [("ok",)]
     assert queried(folder, "PRAGMA foreign_key_check") == []
-    turns = [run for (run,) in queried(folder, "SELECT run FROM cells ORDER BY rowid")]
+    turns = [run for (run,) in queried(folder, "SELECT run FROM tasks ORDER BY rowid")]
     # they were at once: a step of three runs has two turns at least, and most of 40 have three
     assert sum(a != b for a, b in itertools.pairwise(turns)) >= 2 * (40 - FIRST)
     (unfinished,) = queried(folder, "SELECT count(*) FROM runs WHERE finished IS NULL")
@@ -189,7 +189,7 @@ def begun(store: Store, run: str) -> list[Record]:
     suite = override(load_suite("truncated-mixture"), {"d": 1, "n": 20}, estimators=["kl"])
     plan = make_plan(suite)
     info = RunInfo(run, "0.1.0", 0, "3.11", "here", "2026-11-21T00:00:00+00:00")
-    store.start_run(info, "suite", suite.name, suite.params, plan_row(plan))
+    store.start_run(info, plan_row(plan))
     return [Record(cell, "failed", "no", 0.0) for cell in plan.cells]
 
 
@@ -214,10 +214,9 @@ def test_cleaning_beside_a_run_does_not_mix_up_whose_cells_are_whose(tmp_path: P
         first, second, *_ = begun(store, "run")
         store.add(first, "run")
         with sqlite3.connect(tmp_path / STORE) as other:  # as `clean --failed` does
-            other.execute("DELETE FROM cells")
+            other.execute("DELETE FROM tasks")
             other.execute("DELETE FROM specs")
-            other.execute("INSERT INTO specs VALUES (1, 'a', '1', '', '{}')")
-            other.execute("INSERT INTO specs VALUES (2, 'b', '1', '', '{}')")
+            other.execute("INSERT INTO specs VALUES (1, '{}')")
         other.close()
         store.add(second, "run")
         with store.reading() as connection:

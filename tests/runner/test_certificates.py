@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -106,45 +105,6 @@ def test_exact_reference_needs_no_store(tmp_path: Path) -> None:
     assert count == 0
     with pytest.raises(ValueError, match="`error` must be at least .* nats for source 'truncated"):
         reference_of(spec, source, 1e-20)
-
-
-FORMAT_1 = """
-CREATE TABLE cells (key TEXT, source TEXT, estimator TEXT, n INTEGER, trial INTEGER, run TEXT);
-CREATE TABLE runs (id TEXT, suite TEXT, params TEXT, seed INTEGER, version TEXT, python TEXT,
-    platform TEXT, started TEXT, finished TEXT);
-CREATE TABLE certificates (key TEXT, source TEXT, source_version TEXT, source_origin TEXT,
-    source_params TEXT, value REAL, error REAL, confidence REAL, method TEXT, quantity TEXT,
-    checks TEXT, versions TEXT);
-PRAGMA application_id = 1701737570;
-PRAGMA user_version = 1;
-"""
-
-
-@pytest.mark.parametrize("table", [True, False])
-def test_certificates_of_format_1_are_kept(tmp_path: Path, asked: list[Any], table: bool) -> None:
-    new, old = tmp_path / "new.sqlite", tmp_path / "old.sqlite"
-    with Store(new) as store:
-        first = find(store)
-        row = store._connection.execute(
-            "SELECT lower(hex(key)), name, version, origin, params, value, error, confidence, "
-            "method, quantity, checks, versions "
-            "FROM certificates JOIN specs ON specs.id = certificates.source"
-        ).fetchone()
-    connection = sqlite3.connect(old)
-    connection.executescript(FORMAT_1)
-    connection.execute(f"INSERT INTO certificates VALUES ({','.join('?' * 12)})", row)
-    if not table:
-        connection.execute("DROP TABLE certificates")  # which came later
-    connection.commit()
-    connection.close()
-    before = old.read_bytes()
-    with Store(old, create=False) as store:
-        assert find(store) == first
-    assert old.read_bytes() == before
-    for _ in range(2):
-        with Store(old) as store:
-            assert find(store) == first
-    assert len(asked) == (1 if table else 3)
 
 
 def test_store_that_is_not_there_is_not_made(tmp_path: Path, asked: list[Any]) -> None:

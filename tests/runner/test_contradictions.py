@@ -273,7 +273,7 @@ def test_a_damaged_one_is_told_as_damaged_and_not_compared(tmp_path: Path) -> No
 def test_one_that_fits_its_checksum_and_cannot_be_read_counts_as_damaged(
     tmp_path: Path, column: str, value: object
 ) -> None:
-    """As of a store that something else wrote, or one of format 1, which had no checksums."""
+    """As of a store that another program wrote."""
     path, other = tmp_path / "s.sqlite", tmp_path / "other.sqlite"
     put(path, truth(1.0, 1e-3, 0.95))
     connection = sqlite3.connect(path)
@@ -373,35 +373,6 @@ def test_names_of_certificates(tmp_path: Path) -> None:
         shared = next(x for x in "0123456789abcdef" if sum(i.startswith(x) for i in ids) > 1)
         with pytest.raises(ValueError, match=f"'{shared}' is the beginning of . certificates: "):
             rubbish_of_certificate(store, shared)
-
-
-OLD_KEY = """
-ALTER TABLE certificates RENAME TO mine;
-CREATE TABLE certificates (
-    key BLOB NOT NULL, source INTEGER NOT NULL REFERENCES specs (id), value REAL NOT NULL,
-    error REAL NOT NULL, confidence REAL NOT NULL, method TEXT NOT NULL, quantity TEXT NOT NULL,
-    checks TEXT NOT NULL, versions TEXT NOT NULL, seal BLOB NOT NULL,
-    PRIMARY KEY (key, error, confidence)
-);
-INSERT INTO certificates SELECT * FROM mine;
-DROP TABLE mine;
-PRAGMA user_version = 2;
-"""
-
-
-def test_certificates_of_format_2_are_kept_with_their_names(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    ids = put(path, truth(1.0, 1e-3, 0.95), truth(1.001, 2e-3, 0.95))
-    connection = sqlite3.connect(path)
-    connection.executescript(OLD_KEY)
-    connection.close()
-    for create in (False, True, True):
-        with Store(path, create=create) as store:
-            assert find(store).id == ids[0]
-    (other,) = put(path, truth(1.5, 1e-3, 0.95))  # format 2 lost the first one to this
-    assert count(path) == 3
-    with Store(path) as store, pytest.raises(ValueError, match=f"{ids[0]}.*{ids[1]}.*{other}"):
-        find(store)
 
 
 def test_a_stored_one_that_its_own_check_refutes_says_how_to_delete_it(tmp_path: Path) -> None:

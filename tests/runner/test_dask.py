@@ -20,7 +20,7 @@ from entbench._environment import library_versions
 from entbench._records import Record
 from entbench.runner import Store, load_suite, make_plan, override, run_plan
 from entbench.runner import _dask as dask
-from entbench.runner._dask_driver import DaskDriver, difference
+from entbench.runner._dask import DaskDriver, difference
 from entbench.runner._limits import Limits
 
 distributed = pytest.importorskip("distributed")
@@ -293,8 +293,8 @@ def test_difference_names_what_differs() -> None:
 
 
 class FakeFuture:
-    def __init__(self, text: str) -> None:
-        self.order = json.loads(text)
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
         self.status = "pending"
         self.error: BaseException | None = None
         self.callbacks: list[Callable[[Any], None]] = []
@@ -302,10 +302,9 @@ class FakeFuture:
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         self.callbacks.append(callback)
 
-    def result(self) -> str:
-        row = {"status": "ok", "message": "", "seconds": 0.0, "value": 1.0}
-        row |= {"interval": None, "diagnostics": {}}
-        return json.dumps({"rows": [row] * len(self.order["cells"]), "seconds": 0.01})
+    def result(self) -> tuple[list[dict[str, Any]], float]:
+        row = {"status": "ok", "message": "", "seconds": 0.0, "result": {"value": 1.0}}
+        return [row] * len(self.rows), 0.01
 
     def exception(self) -> BaseException | None:
         return self.error
@@ -331,10 +330,10 @@ class FakeClient:
     def run(self, function: Any, *args: Any, workers: list[str], **options: Any) -> dict[str, Any]:
         return dict.fromkeys(workers, self.versions)
 
-    def submit(self, function: Any, text: str, workers: list[str], **options: Any) -> FakeFuture:
-        future = FakeFuture(text)
-        self.most = max(self.most, len(future.order["cells"]))
-        if any(row["trial"] == self.deadly for row in future.order["cells"]):
+    def submit(self, function: Any, run: str, limits: Any, rows: Any, **options: Any) -> FakeFuture:
+        future = FakeFuture(rows)
+        self.most = max(self.most, len(rows))
+        if any(row["trial"] == self.deadly for row in rows):
             self.killed += 1
             if self.retries:  # as Dask does where others are left
                 future.status = "error"
@@ -367,7 +366,7 @@ def test_answer_that_is_lost_on_its_way_says_that_the_scheduler_is(
     suite = override(load_suite("truncated-mixture"), {"n": [20]}, estimators=["kl"], trials=2)
     client: Any = FakeClient(deadly=-1, retries=False)
 
-    def reset(future: FakeFuture) -> str:
+    def reset(future: FakeFuture) -> None:
         raise distributed.comm.CommClosedError("in <TCP (closed)>: connection reset by peer")
 
     monkeypatch.setattr(FakeFuture, "result", reset)
@@ -381,9 +380,7 @@ def test_answer_that_is_lost_on_its_way_says_that_the_scheduler_is(
 def test_cell_that_kills_its_workers_fails_and_no_other(
     retries: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from entbench.runner import _dask_driver
-
-    monkeypatch.setattr(_dask_driver, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(dask, "_LOOK_SECONDS", 0.01)
     suite = override(load_suite("truncated-mixture"), {"n": [20]}, estimators=["kl"], trials=60)
     client: Any = FakeClient(deadly=40, retries=retries)
     driver = DaskDriver(client, "here", Limits())

@@ -134,8 +134,8 @@ def test_store_knows_which_runs_came_to_their_end(path: str, tmp_path: Path) -> 
 
 def test_failures_are_steps_too(path: str, tmp_path: Path) -> None:
     found = run(path, tmp_path / "s", start=[-1.0, 1.0])
-    assert [m.status for m in found.measurements] == ["failed", "failed", "ok", "ok"]
-    assert found.measurements[0].message == "ValueError: no negative numbers"
+    assert [m.status for m in found.records] == ["failed", "failed", "ok", "ok"]
+    assert found.records[0].message == "ValueError: no negative numbers"
     text = render(experiment_printout(found), "table")
     assert "✗ failed: ValueError: no negative numbers [doubling[start=-1.0,last=2], time=0]" in text
     MEASURED.clear()
@@ -197,8 +197,8 @@ def test_settings_can_be_shared_out(path: str, tmp_path: Path) -> None:
     suite = experiment_suite(read_suite(path), {})
     with Store(tmp_path / "s") as store:
         found = run_experiment(suite, store, run_info(0), jobs=2)
-    assert len(found.measurements) == len(steps_of(suite)) == 4
-    assert [m.step.key for m in found.measurements] == [s.key for s in steps_of(suite)]
+    assert len(found.records) == len(steps_of(suite)) == 4
+    assert [m.cell.key for m in found.records] == [s.key for s in steps_of(suite)]
 
 
 @pytest.mark.torch

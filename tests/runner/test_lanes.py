@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from entbench.runner._experiment import _execute as execute_steps
 from entbench.runner._lane import Lane
 from entbench.runner._lanes import Lanes, LanesClosedError
 from entbench.runner._limits import Limits
-from entbench.runner._messages import line_of, outcome_of, outcome_row, task_of, task_row
+from entbench.runner._messages import line_of, outcome_row, task_of, task_row
 
 PATIENCE = 300.0  # seconds, with what never comes; no machine is as slow
 
@@ -211,11 +212,12 @@ def test_rows_survive_the_way_to_a_worker_and_back() -> None:
         back = task_of(json.loads(line))
         assert back == task
         assert back.key == task.key  # which tells 1 from 1.0 and True
-    record = Record(
-        *(cell, "ok", "", 1e-9, -1 / 3, None, 0.1, Interval(-0.1, None, note="ä")),
-        {"k": 3, "ok": True, "why": "ö"},
-    )
-    assert outcome_of(cell, json.loads(line_of(outcome_row(record)))) == record
+    interval = Interval(-0.1, None, note="ä")
+    result = {"value": -1 / 3, "standard_error": 0.1, "interval": asdict(interval)}
+    record = Record(cell, "ok", "", 1e-9, result | {"diagnostics": {"k": 3, "ok": True, "w": "ö"}})
+    back = Record(cell, **json.loads(line_of(outcome_row(record))))
+    assert back == record
+    assert (back.value, back.numerical_error, back.interval) == (-1 / 3, None, interval)
 
 
 def test_all_that_takes_too_long_is_killed_and_the_rest_goes_on(plugin: str) -> None:
@@ -310,13 +312,13 @@ def test_steps_of_a_setting_share_a_process_and_a_dying_one_costs_one(plugin: st
         for i, spec in enumerate(specs)
         for step in spec.steps()
     ]
-    found = {m.step: m for m in execute_steps(steps, 2, Limits())}
+    found = {m.cell: m for m in execute_steps(steps, 2, Limits())}
     assert set(found) == set(steps)
     failed = [m for m in found.values() if not m.ok]
-    assert [dict(m.step.at) for m in failed] == [{"step": 1}]
+    assert [dict(m.cell.at) for m in failed] == [{"step": 1}]
     assert "the worker process died" in failed[0].message
     for spec in dict.fromkeys(step.experiment for step in steps[:6]):
-        pids = {m.result["pid"] for m in found.values() if m.step.experiment == spec}
+        pids = {m.result["pid"] for m in found.values() if m.cell.experiment == spec}
         assert len(pids) == 1
         assert pids != {os.getpid()}
 

@@ -296,7 +296,7 @@ def test_store_error_in_the_middle_stops_the_run(tmp_path: Path) -> None:
     plan = make_plan(suite)
     with Store(tmp_path / "s") as store:
         connection = sqlite3.connect(tmp_path / "s")
-        connection.execute("DROP TABLE cells")
+        connection.execute("DROP TABLE tasks")
         connection.close()
         with pytest.raises(OSError, match="no such table"):
             run_plan(plan, store, jobs=1)
@@ -315,7 +315,7 @@ from entbench import EntropyEstimator, register_estimator
 def stored():
     connection = sqlite3.connect(f"file:{os.environ['WATCHED']}?mode=ro", uri=True)
     try:
-        return connection.execute("SELECT count(*) FROM cells").fetchone()[0]
+        return connection.execute("SELECT count(*) FROM tasks").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
     finally:
@@ -349,7 +349,7 @@ def stored_cells(path: Path) -> int:
         return 0
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return int(connection.execute("SELECT count(*) FROM cells").fetchone()[0])
+        return int(connection.execute("SELECT count(*) FROM tasks").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
     finally:

@@ -19,6 +19,7 @@ from entbench.runner._store import StoredRun
 from entbench.runner._upkeep import KINDS, health, merge, remove, rubbish, rubbish_of_runs
 
 PARAMS = {"d": 1, "sigma": 0.5, "n": [20, 40]}
+SPOILT = "json_set(result, '$.value', json_extract(result, '$.value') + 1e-9)"
 
 
 def run(path: Path, params: dict[str, Any] | None = None, **options: Any) -> SuiteRun:
@@ -28,7 +29,7 @@ def run(path: Path, params: dict[str, Any] | None = None, **options: Any) -> Sui
 
 def counts(path: Path) -> dict[str, int]:
     connection = sqlite3.connect(path)
-    tables = ("runs", "cells", "specs")
+    tables = ("runs", "tasks", "specs")
     found = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}
     connection.close()
     return found
@@ -59,7 +60,7 @@ def test_run_cut_short_says_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     whole = run(path)
     connection = sqlite3.connect(path)
-    connection.execute("DELETE FROM cells WHERE n = 40 AND trial = 1")
+    connection.execute('DELETE FROM tasks WHERE place LIKE \'{"n": 40, "trial": 1,%\'')
     connection.execute("UPDATE runs SET finished = NULL")
     connection.commit()
     connection.close()
@@ -121,11 +122,11 @@ def test_merged_store_has_the_runs_of_both(tmp_path: Path) -> None:
     with Store(one) as store:
         found = merge(store, two)
     # of `same`, four cells more than in `first`, which `ours` computed too: kept by run
-    assert (found.runs, found.cells, found.differ, found.largest) == (2, 8 + 4, 0, 0.0)
+    assert (found.runs, found.tasks, found.differ, found.largest) == (2, 8 + 4, 0, 0.0)
     for each in (first, theirs, same, ours):
         assert stored_run(each.info.id, one) == each
     with Store(one) as store:
-        assert merge(store, two) == replace(found, runs=0, cells=0)
+        assert merge(store, two) == replace(found, runs=0, tasks=0)
     assert run(one, {"d": 2}).computed == 0
     assert health(one)["damaged"] == 0
 
@@ -134,7 +135,8 @@ def test_merge_tells_values_that_differ(tmp_path: Path) -> None:
     one, two = tmp_path / "one.sqlite", tmp_path / "two.sqlite"
     run(one)
     other = run(two)
-    spoilt = replace(other.records[0], value=(other.records[0].value or 0.0) + 0.25)
+    first = other.records[0]
+    spoilt = replace(first, result=first.result | {"value": (first.value or 0.0) + 0.25})
     with Store(two) as store:
         store.add(spoilt, other.info.id)
     with Store(one) as store:
@@ -147,7 +149,7 @@ def test_nothing_of_a_damaged_store_is_taken(tmp_path: Path) -> None:
     one, two = tmp_path / "one.sqlite", tmp_path / "two.sqlite"
     run(one)
     other = run(two, {"d": 2})
-    damage(two, "cells", "value = value + 1e-9 WHERE trial = 1")
+    damage(two, "tasks", f"result = {SPOILT} WHERE json_extract(place, '$.trial') = 1")
     before = counts(one)
     with Store(one) as store:
         with pytest.raises(StoreError, match="4 damaged rows; nothing of it was taken"):
@@ -162,7 +164,7 @@ def test_nothing_of_a_damaged_store_is_taken(tmp_path: Path) -> None:
     with Store(two) as store:
         assert remove(store, [rubbish(store, "damaged")]) >= 0
     with Store(one) as store:
-        assert merge(store, two).cells == 4
+        assert merge(store, two).tasks == 4
     assert stored_run(other.info.id, one).missing == 4
 
 
@@ -179,10 +181,10 @@ def test_health_counts_and_tells_damage(tmp_path: Path) -> None:
     run(path)
     found = health(path)
     assert found["integrity"] == "ok"
-    assert (found["cells"], found["runs"], found["unfinished"], found["damaged"]) == (8, 1, 0, 0)
+    assert (found["tasks"], found["runs"], found["unfinished"], found["damaged"]) == (8, 1, 0, 0)
     assert found["bytes"] == path.stat().st_size
     for table, change in {
-        "cells": "seconds = seconds + 1 WHERE n = 20 AND trial = 0",
+        "tasks": 'seconds = seconds + 1 WHERE place LIKE \'{"n": 20, "trial": 0,%\'',
         "runs": "plan = replace(plan, '0.5', '0.6')",
     }.items():
         damage(path, table, change)
@@ -192,8 +194,8 @@ def test_health_counts_and_tells_damage(tmp_path: Path) -> None:
 def test_damaged_rows_go_and_are_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     first = run(path)
-    damage(path, "cells", "value = value + 1e-9 WHERE trial = 1")
-    damage(path, "runs", "command = 'another'")
+    damage(path, "tasks", f"result = {SPOILT} WHERE json_extract(place, '$.trial') = 1")
+    damage(path, "runs", "info = replace(info, '3.', '4.')")
     with pytest.raises(StoreError, match="damaged"):
         run(path)
     with Store(path) as store:
@@ -201,7 +203,7 @@ def test_damaged_rows_go_and_are_computed_again(tmp_path: Path) -> None:
         assert len(found) == 5
         remove(store, [found])
     assert health(path)["damaged"] == 0
-    with pytest.raises(ValueError, match="did not keep what a run was to compute"):
+    with pytest.raises(ValueError, match="lost its plan when damage was removed"):
         stored_run(first.info.id, path)
     again = run(path)
     assert again.computed == 4
@@ -225,7 +227,7 @@ def test_what_can_go(tmp_path: Path) -> None:
         remove(store, [rubbish_of_runs(store, [named(store, second.info.id)])])
         assert [each.info.id for each in store.runs()] == [second.info.id, third.info.id]
         assert stored_run(third.info.id, path) == third
-        assert counts(path)["cells"] == 8
+        assert counts(path)["tasks"] == 8
         remove(store, [rubbish_of_runs(store, [named(store, third.info.id)])])
     assert health(path)["damaged"] == 0
 
@@ -236,4 +238,4 @@ def test_cleaning_gives_space_back(tmp_path: Path) -> None:
     with Store(path) as store:
         (only,) = store.runs()
         assert remove(store, [rubbish_of_runs(store, [only])]) > 50_000
-    assert counts(path) == {"runs": 0, "cells": 0, "specs": 0}
+    assert counts(path) == {"runs": 0, "tasks": 0, "specs": 0}

@@ -33,10 +33,10 @@ def experiment_page(run: ExperimentRun) -> Page:
     """Return the page of an experiment's run."""
     said = said_of(run)
     tables, words = _results(run, said)
-    steps = _steps([_flat(found) for found in run.measurements])
-    troubles = ((m.status, m.message, m.step.label) for m in run.measurements if m.message)
+    steps = _steps([_flat(found) for found in run.records])
+    troubles = ((m.status, m.message, m.cell.label) for m in run.records if m.message)
     asked = [(key, listed(value)) for key, value in run.params.items()]
-    total = len(run.measurements)
+    total = len(run.records)
     return Page(
         title=run.suite,
         lead=f"entbench {run.info.version}, {run.info.started}: experiment {run.experiment}, "
@@ -69,7 +69,7 @@ def _grid(name: str, caption: str, rows: list[tuple[str, str]]) -> Grid:
 
 
 def _facts(run: ExperimentRun, said: Said) -> list[Fact]:
-    facts = outcome_facts([m.status for m in run.measurements], run.missing, "step")
+    facts = outcome_facts([m.status for m in run.records], run.missing, "step")
     held = Counter(claim.holds for claim in said.claims)
     if held:
         facts.append(Fact("claims hold", f"{held[True]} of {held.total()}"))

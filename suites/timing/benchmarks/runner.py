@@ -75,7 +75,7 @@ class PerCell:
         """Store a record of each cell, one transaction each."""
         info = run_info(0)
         with Store(path) as store:
-            store.start_run(info, "suite", "timing", {}, {})
+            store.start_run(info, {})
             for cell in self.cells:
                 store.add(_record(cell), info.id)
 
@@ -90,7 +90,7 @@ class PerCell:
 
 
 def _record(cell: Cell) -> Record:
-    return Record(cell, STATUS_OK, "", 0.001, 1.0, diagnostics={"converged": True})
+    return Record(cell, STATUS_OK, "", 0.001, {"value": 1.0, "diagnostics": {"converged": True}})
 
 
 for _track in ("worker", "store", "whole_run", "read_back"):
