@@ -12,14 +12,16 @@ import numpy as np
 from entbench._base import Reference
 from entbench._records import Record, Spec, SuiteRun
 from entbench.report._comparisons import (
-    FAMILY,
     ROUNDING,
-    Contrasts,
-    Floats,
     MeanRatios,
-    detectable_factors,
     mean_differences,
     mean_ratios,
+)
+from entbench.report._contrasts import (
+    FAMILY,
+    Contrasts,
+    Floats,
+    detectable_factors,
     without_shared,
 )
 from entbench.report._intervals import Limits

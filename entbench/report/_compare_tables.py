@@ -11,7 +11,9 @@ from entbench._base import Reference
 from entbench._records import ExperimentRun, RunInfo, SuiteRun
 from entbench._text import bound_text
 from entbench.report._compare import Change, Comparison, On, Ratio, Verdict
-from entbench.report._comparisons import FAMILY
+from entbench.report._contrasts import (
+    FAMILY,
+)
 from entbench.report._format import finite_or_none, number
 from entbench.report._render import Printout, Table
 

@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import chdtri, gammaln, nctdtrinc, stdtr, stdtrit
+from scipy.special import gammaln
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from entbench.report._contrasts import (
+    Contrasts,
+    Flags,
+    Floats,
+    error_of,
+    over,
+    satterthwaite,
+    steps_found,
+    two_sided,
+)
 
-# The chance that any verdict of a table is wrong where nothing differs.
-FAMILY = 0.05
-# How often the detectable ratio is found.
-POWER = 0.8
 # What rounding may move a value by, of max(1, |value|): more than a change of the order of sums
 # does, and what the house allows before a version is raised.
 ROUNDING = 1e-9
-# Two runs on one machine: standard deviations of the logarithm of a factor that all times of a run
-# share, and of one that those of a row do. A shared factor beyond `MOST_SHARED` is the code's.
-SHARED, OWN = 0.1, 0.03
-MOST_SHARED = 2.0 * SHARED
 
 # Absolute differences that spread less than this, over their mean, have signs as chance gives them.
 _SPREAD = 0.5
-# A p-value that tells nothing.
-_NOTHING = 0.5
-
-
-class Contrasts(NamedTuple):
-    """Logarithms of ratios, with their errors; arrays of one shape.
-
-    Attributes
-    ----------
-    value : ndarray
-        The logarithm of a ratio.
-    error : ndarray
-        Its standard error; NaN with one trial.
-    freedom : ndarray
-        Degrees of freedom of the error.
-    """
-
-    value: Floats
-    error: Floats
-    freedom: Floats
-
-    def take(self, items: Sequence[int]) -> Contrasts:
-        """Return those of some items among each other, of contrasts of all pairs."""
-        return Contrasts(*(part[np.ix_(items, items)] for part in self))
-
-    def chances(self) -> Floats:
-        """Return two-sided p-values by Student's t; 1 where no error is known."""
-        return _two_sided(_over(self.value, self.error), self.freedom)
-
-    def limits(self, level: float) -> tuple[Floats, Floats]:
-        """Return intervals that exclude 0 where the p-value is below `level`; NaN without error."""
-        half = _quantile(self.freedom, level) * self.error
-        return self.value - half, self.value + half
 
 
 @dataclass(frozen=True)
@@ -103,7 +68,7 @@ class MeanRatios:
         55 to 85 and 44 to 58 % at 5 trials, 67 to 79 and 54 to 91 % at 10, 71 to 79 and 60 to 80 %
         at 20.
         """
-        steps = _steps(self.contrasts.freedom, level)
+        steps = steps_found(self.contrasts.freedom, level)
         by_roots = _found(0.5 * steps * self.scatter, self.likeness) ** 2
         # what signs cannot tell is told as of separate trials, or by the means themselves
         apart = _found(0.5 * steps * self.scatter, np.zeros_like(steps)) ** 2
@@ -181,10 +146,10 @@ def mean_ratios(
     error = roots.error / (means[0] ** 0.25 * means[1] ** 0.25)
     scatter, likeness = _scatter(first, second, means, paired)
     return MeanRatios(
-        Contrasts(value, _error_of(value, error, chance, roots.freedom), roots.freedom),
+        Contrasts(value, error_of(value, error, chance, roots.freedom), roots.freedom),
         Contrasts(
             apart / middle,
-            _error_of(apart / middle, plain.error / middle, floored, plain.freedom),
+            error_of(apart / middle, plain.error / middle, floored, plain.freedom),
             plain.freedom,
         ),
         scatter,
@@ -202,93 +167,8 @@ def mean_differences(ours: Floats, theirs: Floats, paired: bool) -> Contrasts:
         return Contrasts(value, np.full(value.shape, np.nan), np.full(value.shape, np.nan))
     found = _student(value, _parts(ours, theirs, paired))
     return Contrasts(
-        value, _error_of(value, found.error, found.chance, found.freedom), found.freedom
+        value, error_of(value, found.error, found.chance, found.freedom), found.freedom
     )
-
-
-def with_chance(found: Contrasts, least: float) -> Contrasts:
-    """Return the contrasts with errors so large that no p-value is below `least`."""
-    chance = np.maximum(found.chances(), least)
-    return found._replace(error=_error_of(*found[:2], chance, found.freedom))
-
-
-def average(contrasts: list[Contrasts]) -> Contrasts:
-    """Return the means of independent contrasts."""
-    count = len(contrasts)
-    variances = np.array([(each.error / count) ** 2 for each in contrasts])
-    return Contrasts(
-        np.mean([each.value for each in contrasts], axis=0),
-        np.sqrt(variances.sum(axis=0)),
-        _satterthwaite(variances, np.array([each.freedom for each in contrasts])),
-    )
-
-
-def without_shared(times: Contrasts, level: float) -> tuple[Contrasts, float]:
-    """Take from logarithms of ratios of times what a whole run shares; return that too.
-
-    A machine that is busy, or hot, makes all fits of a run slower, which no scatter of trials
-    shows. The shared factor is estimated by the median of all rows, drawn to 1 as if it scattered
-    by 10 % from run to run, and is at most 1.22: beyond that it is the code's. Its error is part
-    of each row's, as is 3 % by which a row's times differ from run to run, or more where the rows
-    scatter about the median by more than their trials explain. At `level` the squares of the
-    intervals' parts add up: the degrees of freedom of their sum are not known from few trials.
-    """
-    known = np.isfinite(times.error)
-    count = int(known.sum())
-    if not count:
-        return times, 0.0
-    values, errors = times.value[known], times.error[known]
-    middle = float(np.median(values))
-    spread = (1.4826 * float(np.median(np.abs(values - middle)))) ** 2
-    own = max(OWN**2, spread - float(np.median(errors**2)))
-    # pi / 2 of the variance of a mean
-    of_middle = 0.5 * math.pi * max(spread, own) / (count - 1) if count > 1 else math.inf
-    weight = SHARED**2 / (SHARED**2 + of_middle)
-    shared = float(np.clip(weight * middle, -MOST_SHARED, MOST_SHARED)) if weight else 0.0
-    beside = own + SHARED**2 * (1.0 - weight)
-    smaller = float(_quantile(np.array(np.inf), level)) / _quantile(times.freedom, level)
-    error = np.sqrt(times.error**2 + smaller**2 * beside)
-    return Contrasts(times.value - shared, error, times.freedom), shared
-
-
-def detectable_factors(contrasts: Contrasts, level: float) -> Floats:
-    """Return the least true factors that are found at a level in 80 % of runs."""
-    steps = _steps(contrasts.freedom, level) * contrasts.error
-    return np.asarray(np.exp(np.minimum(steps, 700.0)))
-
-
-def holm(chances: Floats, remaining: Floats | None = None) -> Flags:
-    """Tell which p-values Holm's procedure rejects at 5 % over all.
-
-    Parameters
-    ----------
-    chances : ndarray of shape (tests,)
-        The p-values.
-    remaining : ndarray of shape (tests,), optional
-        How many hypotheses may still be true when so many are rejected, from 0 on; by default all
-        others.
-    """
-    left = np.arange(len(chances), 0, -1) if remaining is None else remaining
-    order = np.argsort(chances, kind="stable")
-    failing = np.flatnonzero(chances[order] > FAMILY / left)
-    rejected = np.zeros(len(chances), np.bool_)
-    rejected[order[: failing[0] if len(failing) else len(chances)]] = True
-    return rejected
-
-
-def equalities_left(items: int) -> Floats:
-    """Return how many pairs of items may still be equal when so many are not, from 0 on.
-
-    If one of the three pairs of three items differs, one other may be equal, and not both
-    (Shaffer, JASA 1986; recalled, not checked).
-    """
-    sums: list[set[int]] = [{0}]
-    for count in range(1, items + 1):
-        sums.append({math.comb(k, 2) + c for k in range(1, count + 1) for c in sums[count - k]})
-    possible = np.array(sorted(sums[items]))
-    most = np.arange(math.comb(items, 2), 0, -1)
-    left = possible[np.searchsorted(possible, most, side="right") - 1]
-    return np.maximum(1.0, left.astype(np.float64))
 
 
 _TINY = float(np.finfo(np.float64).tiny)
@@ -364,18 +244,18 @@ def _student(value: Floats, parts: list[Floats]) -> _Test:
     variances = np.array([part.var(axis=-1, ddof=1) / part.shape[-1] for part in parts])
     error = np.sqrt(variances.sum(axis=0))
     shape = value.shape
-    freedom = _satterthwaite(
+    freedom = satterthwaite(
         variances, np.array([np.full(shape, part.shape[-1] - 1.0) for part in parts])
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.where(error > 0.0, sum(map(_third_cumulant, parts)) / error**3, 0.0)
-    t = _over(value, error)
+    t = over(value, error)
     lean = np.where(value < 0.0, -skewness, skewness)  # as if the value were positive
     with np.errstate(invalid="ignore", over="ignore"):
         straight = np.where(
             lean == 0.0, t, t + lean * t**2 / 3.0 + lean**2 * t**3 / 27.0 + lean / 6.0
         )
-    return _Test(_two_sided(np.maximum(0.0, np.minimum(t, straight)), freedom), error, freedom)
+    return _Test(two_sided(np.maximum(0.0, np.minimum(t, straight)), freedom), error, freedom)
 
 
 def _third_cumulant(values: Floats) -> Floats:
@@ -385,35 +265,6 @@ def _third_cumulant(values: Floats) -> Floats:
         return np.zeros(values.shape[:-1])
     centred = values - values.mean(axis=-1, keepdims=True)
     return np.asarray(np.mean(centred**3, axis=-1) / ((count - 1) * (count - 2)))
-
-
-def _satterthwaite(variances: Floats, freedom: Floats) -> Floats:
-    """Return the degrees of freedom of sums of variances, along the first axis."""
-    squares = np.sum(variances**2 / freedom, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = variances.sum(axis=0) ** 2 / squares
-    return np.asarray(np.where(squares > 0.0, found, freedom.sum(axis=0)))
-
-
-def _over(value: Floats, error: Floats) -> Floats:
-    """Return how many errors a value is from 0, which itself is 0 of them."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(value == 0.0, 0.0, np.abs(value) / error))
-
-
-def _two_sided(t: Floats, freedom: Floats) -> Floats:
-    chance = np.minimum(1.0, 2.0 * stdtr(freedom, -np.abs(t)))
-    return np.asarray(np.where(np.isnan(chance), 1.0, chance))
-
-
-def _quantile(freedom: Floats, level: float) -> Floats:
-    return np.asarray(stdtrit(freedom, 1.0 - 0.5 * level))
-
-
-def _error_of(value: Floats, error: Floats, chance: Floats, freedom: Floats) -> Floats:
-    """Return the standard error of which Student's t gives a p-value, if it tells anything."""
-    told = np.abs(value) / stdtrit(freedom, 1.0 - 0.5 * np.minimum(chance, _NOTHING))
-    return np.asarray(np.where(chance < _NOTHING, told, np.maximum(error, told)))
 
 
 def _few(values: Floats, rounding: float, near: float) -> Flags:
@@ -449,15 +300,6 @@ def _scatter(
         with np.errstate(divide="ignore", invalid="ignore"):
             likeness = np.where(squares > 0.0, np.clip(1.0 - 0.5 * apart / squares, -1.0, 1.0), 0.0)
     return np.sqrt(squares), likeness
-
-
-def _steps(freedom: Floats, level: float) -> Floats:
-    """Return how many standard errors a change is that Student's t finds in 80 % of runs.
-
-    Of the standard errors found in half of the runs: those of few trials are mostly too small.
-    """
-    usual = np.sqrt(chdtri(freedom, 0.5) / freedom)
-    return np.asarray(nctdtrinc(freedom, 1.0 - POWER, _quantile(freedom, level)) / usual)
 
 
 def _found(steps: Floats, likeness: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from entbench._records import Spec, SuiteRun
 from entbench._theorem import ESTIMATE
 from entbench._validation import check_positive
-from entbench.report._comparisons import average
+from entbench.report._contrasts import average
 from entbench.report._equal_time import Curve, curves_of, usual_seconds
 from entbench.report._fields import (
     Failure,

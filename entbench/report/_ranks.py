@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entbench._records import digest
-from entbench.report._comparisons import Contrasts, equalities_left, holm, mean_ratios, with_chance
+from entbench.report._comparisons import mean_ratios
+from entbench.report._contrasts import Contrasts, equalities_left, holm, with_chance
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -16,12 +16,11 @@ import numpy as np
 
 from entbench._base import Reference, ReferenceCheck
 from entbench._records import Case, Cell, Record, RunInfo, Spec, SuiteRun
-from entbench.report._comparisons import (
+from entbench.report._comparisons import mean_differences, mean_ratios
+from entbench.report._contrasts import (
     FAMILY,
     Contrasts,
     average,
-    mean_differences,
-    mean_ratios,
     without_shared,
 )
 from entbench.report._leaderboard import Leaderboard, Place, Standing, leaderboard

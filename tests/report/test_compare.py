@@ -21,7 +21,8 @@ from entbench.report._compare_experiments import (
     experiment_comparison_printout,
 )
 from entbench.report._compare_tables import comparison_printout
-from entbench.report._comparisons import FAMILY, mean_ratios
+from entbench.report._comparisons import mean_ratios
+from entbench.report._contrasts import FAMILY
 from entbench.report._matching import matched
 
 RunOf = Callable[..., SuiteRun]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from entbench.report._comparisons import (
+from entbench.report._comparisons import mean_differences, mean_ratios
+from entbench.report._contrasts import (
     FAMILY,
     OWN,
     SHARED,
@@ -16,8 +17,6 @@ from entbench.report._comparisons import (
     average,
     equalities_left,
     holm,
-    mean_differences,
-    mean_ratios,
     without_shared,
 )
 from entbench.suites.timing import verdicts_compare
