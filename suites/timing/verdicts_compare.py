@@ -132,7 +132,7 @@ def leaderboard_of(errors: Floats, rng: np.random.Generator) -> Leaderboard:
             "ok",
             "",
             float(seconds[i, j, k, trial]),
-            float(errors[i, j, k, trial]),
+            {"value": float(errors[i, j, k, trial])},
         )
         for i, j, k, trial in np.ndindex(errors.shape)
     )
