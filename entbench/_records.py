@@ -153,8 +153,8 @@ class Outcome(Generic[T]):
         Time of the fit, or of the whole step.
     result : dict
         Plain values by name. Of a cell: "value", "numerical_error" and "standard_error" in nats,
-        "interval" and "diagnostics", see `entbench._base.Result`; of a step, as its experiment
-        names them.
+        "interval" and "diagnostics" where stated, see `entbench._base.Result`; of a step, as its
+        experiment names them.
     """
 
     cell: T

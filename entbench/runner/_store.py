@@ -137,12 +137,12 @@ class Store:
 
     def add(self, record: Outcome[Any], run: str) -> None:
         """Store the outcome of a cell or step of a run that was begun."""
-        task, result = record.cell, json.dumps(record.result, allow_nan=False)
+        task, result = record.cell, _json(record.result)
         sealed = (record.status, record.message, float(record.seconds), result)
         with self.writing() as connection:
             head = (bytes.fromhex(task.key), self._number(run), self._spec_id(**task.specs))
             mark = schema.seal(task.key, run, *sealed)
-            row = (*head, json.dumps(task.place), *sealed, mark)
+            row = (*head, _json(task.place), *sealed, mark)
             schema.insert(connection, "tasks", row)
 
     def certificate(self, key: str, error: float, confidence: float) -> Certificate | None:
@@ -433,6 +433,10 @@ class Store:
             f"{self.path} is no entbench store of format {schema.FORMAT}, or is damaged ({why}). "
             "It is left as it is; choose another file with --store."
         )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _read_only(uri: str) -> sqlite3.Connection:

@@ -63,19 +63,15 @@ def run_cell(cell: Cell) -> Record:
     except Exception as failure:
         return Record(cell, STATUS_FAILED, _one_line(failure), seconds)
     message = f"warning: {_first_line(str(caught[0].message))}" if caught else ""
-    return Record(
-        cell,
-        STATUS_OK,
-        message,
-        seconds,
-        {
-            "value": result.value,
-            "numerical_error": result.numerical_error,
-            "standard_error": result.standard_error,
-            "interval": None if result.interval is None else asdict(result.interval),
-            "diagnostics": {str(key): _plain(value) for key, value in result.diagnostics.items()},
-        },
-    )
+    stated = {
+        "value": result.value,
+        "numerical_error": result.numerical_error,
+        "standard_error": result.standard_error,
+        "interval": result.interval and asdict(result.interval),
+        "diagnostics": {str(key): _plain(value) for key, value in result.diagnostics.items()},
+    }
+    plain = {name: value for name, value in stated.items() if value not in (None, {})}
+    return Record(cell, STATUS_OK, message, seconds, plain)
 
 
 def load_plugins(cell: Cell) -> None:

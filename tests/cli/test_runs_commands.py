@@ -52,7 +52,7 @@ def test_show_writes_the_same_files(in_process: InProcess, printed: str, tmp_pat
 
 def test_show_of_a_run_cut_short(in_process: InProcess, printed: str, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.execute('DELETE FROM tasks WHERE place LIKE \'{"n": 40, "trial": 1,%\'')
+    connection.execute('DELETE FROM tasks WHERE place LIKE \'{"n":40,"trial":1,%\'')
     connection.execute("UPDATE runs SET finished = NULL")
     connection.commit()
     connection.close()
@@ -183,7 +183,7 @@ def test_clean_takes_out_only_what_is_named(in_process: InProcess, printed: str)
 
 def test_clean_mends_a_damaged_store(in_process: InProcess, printed: str, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "store.sqlite")
-    connection.execute("UPDATE tasks SET seconds = seconds + 1 WHERE place LIKE '%trial\": 0,%'")
+    connection.execute("UPDATE tasks SET seconds = seconds + 1 WHERE place LIKE '%trial\":0,%'")
     connection.commit()
     connection.close()
     broken = in_process("suite", *SMALL)

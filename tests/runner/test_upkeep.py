@@ -60,7 +60,7 @@ def test_run_cut_short_says_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     whole = run(path)
     connection = sqlite3.connect(path)
-    connection.execute('DELETE FROM tasks WHERE place LIKE \'{"n": 40, "trial": 1,%\'')
+    connection.execute('DELETE FROM tasks WHERE place LIKE \'{"n":40,"trial":1,%\'')
     connection.execute("UPDATE runs SET finished = NULL")
     connection.commit()
     connection.close()
@@ -184,7 +184,7 @@ def test_health_counts_and_tells_damage(tmp_path: Path) -> None:
     assert (found["tasks"], found["runs"], found["unfinished"], found["damaged"]) == (8, 1, 0, 0)
     assert found["bytes"] == path.stat().st_size
     for table, change in {
-        "tasks": 'seconds = seconds + 1 WHERE place LIKE \'{"n": 20, "trial": 0,%\'',
+        "tasks": 'seconds = seconds + 1 WHERE place LIKE \'{"n":20,"trial":0,%\'',
         "runs": "plan = replace(plan, '0.5', '0.6')",
     }.items():
         damage(path, table, change)
