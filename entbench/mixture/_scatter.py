@@ -74,10 +74,10 @@ def moments_of_terms(
     """
     n = len(order)
     draws = min(max(_PAIRS // n, _LEAST_DRAWS), _DRAWS)
-    places, some = np.arange(n), min(_MOST, draws // 4)
+    chosen, some = order, min(_MOST, draws // 4)
     if n > some:
         places = np.minimum((np.arange(some) + rng.random(some)) * (n / some), n - 1)
-    chosen = order[places.astype(np.intp)]
+        chosen = order[places.astype(np.intp)]
     visits = max(draws // (2 * len(chosen)), 2)
     drawn = terms(*opposite(np.repeat(chosen, visits), dim, rng))
     values = drawn.reshape(len(chosen), visits, 2, -1).mean(axis=2)

@@ -168,7 +168,8 @@ class Known:
 
     @cached_property
     def _weights(self) -> NDArray[np.float64]:
-        return np.maximum(self._mixture.tree.weights, TINIEST)
+        weights = self._mixture.tree.weights
+        return weights if weights.min() >= TINIEST else np.maximum(weights, TINIEST)
 
     @cached_property
     def _mass(self) -> NDArray[np.float64]:

@@ -487,8 +487,10 @@ def test_a_typeset_formula_is_what_is_computed(name: str, case: Case) -> None:
 
 
 def test_every_bound_has_its_formula_and_each_is_evaluated() -> None:
-    assert set(CASES) == set(bounds.__all__)
-    assert [name for name in bounds.__all__ if not formulas(name)] == []
+    # what reads the catalogue is no bound
+    catalogue = {"THEOREMS", "moment_norm", "range_of", "says_nothing", "theorems_of"}
+    assert set(CASES) == set(bounds.__all__) - catalogue
+    assert [name for name in CASES if not formulas(name)] == []
 
 
 @pytest.mark.parametrize("name", bounds.__all__)

@@ -255,7 +255,8 @@ def curve(
 
 def test_claims_of_szt_tell_no_more_than_the_intervals() -> None:
     falls = curve(2.0, 0.1)
-    assert [c.holds for c in SZT.claims(falls)] == [True, None, None, None, True]
+    # two large changes make up most of what the curves scatter: no correlation is told
+    assert [c.holds for c in SZT.claims(falls)] == [True, None, None, None, None]
     # intervals of 0.1 nats below the value, 12 of which hold together
     assert "falls by 1.85 to 2.15 nats" in SZT.claims(falls)[0].measured
     assert SZT.claims(curve(0.0, 0.1))[0].holds is False
@@ -264,7 +265,7 @@ def test_claims_of_szt_tell_no_more_than_the_intervals() -> None:
     assert "falls by 0.00 to 6.39 nats" in wide[0].measured
     assert wide[-1].holds is None
     both = [*curve(2.0, 0.1), *curve(0.0, 0.1, orthonormal=5e-5), *curve(2.0, 0.1, "relu")]
-    assert [c.holds for c in SZT.claims(both)] == [True, True, None, False, True]
+    assert [c.holds for c in SZT.claims(both)] == [True, True, None, False, None]
     assert SZT.claims([]) == []
 
 
@@ -296,6 +297,17 @@ def test_curves_that_move_apart_are_not_correlated() -> None:
     assert "fewer than 10 changes do not tell" in few.measured
 
 
+def test_curves_that_move_together_are_correlated() -> None:
+    """By many changes, then at rest: what bins move by at the end counts as their error."""
+    values = 3.0 + np.random.default_rng(0).uniform(-1.0, 1.0, 30)
+    values[20:] = values[19]
+    moved = [curve(2.0, 0.01)[0]._replace(step={"epoch": 300 * i}) for i in range(30)]
+    for each, value in zip(moved, values.tolist(), strict=True):
+        each.result.update(information=[value], low=[value - 0.01], high=[value])
+        each.result["binned"] = [2.0 * value + 1.0]
+    assert SZT.claims(moved)[-1].holds is True
+
+
 def test_steps_of_szt_are_kept_epochs() -> None:
     steps = [step["epoch"] for step in SZT(records=10).steps()]
     assert steps[0] == 0
@@ -311,7 +323,7 @@ def test_spiral_is_measured_likewise() -> None:
     assert len(found["information"]) == 5
     assert max(found["twin_binned"]) <= math.log(2000) + 1e-12
     assert np.array(found["points"]).shape == (500, 3)
-    assert [c.holds for c in Spiral.claims(curve(2.0, 0.1))] == [True, True]
+    assert [c.holds for c in Spiral.claims(curve(2.0, 0.1))] == [True, None]
     assert Spiral.claims([]) == []
     with pytest.raises(ValueError, match="`activation` must be one of 'tanh'"):
         Spiral(activation="relu")

@@ -160,7 +160,8 @@ class TestKnownInformation:
         results = InformationFlow(linear(100.0, 3.0), passes=20).estimate([[-1.0], [1.0]])
         for result in results:
             assert result.value == pytest.approx(math.log(2), abs=1e-6)
-            assert result.bias == pytest.approx(0.0, abs=1e-6)
+            # a difference of log-densities that are within 1e-5 each
+            assert result.bias == pytest.approx(0.0, abs=2e-5)
             assert (result.limit, result.capacity) == (math.log(2), None)
 
     def test_far_offset(self) -> None:
