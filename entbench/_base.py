@@ -141,8 +141,6 @@ class Estimator(BaseEstimator, ABC):
     most_columns : int or None
         The most columns of the samples, for pairs on each side; None for any number. With a source
         of more columns it is left out, which is no failure.
-    draws_per_component : int or None
-        Where the plug-in is integrated by plain Monte Carlo: the points from each component.
     quantity : {"h(S+Z)", "I(X;Y)"}
         What is estimated; given by the two kinds.
     no_interval : str
@@ -181,7 +179,6 @@ class Estimator(BaseEstimator, ABC):
     quantity: ClassVar[str]
     value_name: ClassVar[str]
 
-    draws_per_component: int | None = None
     numerical_error_: float | None = None
     standard_error_: float | None = None
     interval_: Interval | tuple[float, float] | None = None
@@ -190,6 +187,11 @@ class Estimator(BaseEstimator, ABC):
     _wants_influences: bool = False
     n_features_in_: int
     diagnostics_: dict[str, Any]
+
+    @property
+    def draws_per_component(self) -> int | None:
+        """Points from each component where the plug-in is integrated by plain Monte Carlo."""
+        return None
 
     def check_parameters(self) -> None:
         """Raise ValueError or TypeError where a hyperparameter is out of its range.

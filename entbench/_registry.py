@@ -282,7 +282,7 @@ def register_theorem(
     Parameters
     ----------
     name : str
-        Key in JSON and CSV, and name of the check.
+        Key in JSON and CSV, and name of the check; with a hyphen, since no other column has one.
     statistic : {"bias", "mae"}
         The error that it bounds: ``h - E estimate``, or the mean absolute error.
     side : {"lower", "upper"}
@@ -302,6 +302,10 @@ def register_theorem(
     TypeError, ValueError
         If an argument is none of these, or the name is taken.
     """
+    if "-" not in name:
+        raise ValueError(
+            f"a theorem's name must have a hyphen, since no other column has one; got {name!r}."
+        )
     check_choice("statistic", statistic, ("bias", "mae"))
     check_choice("side", side, ("lower", "upper"))
     check_choice("certainty", certainty, ("proved", "recalled", "printed"))

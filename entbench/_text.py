@@ -29,6 +29,11 @@ def line_of(error: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def failure_line(failure: Exception) -> str:
+    """Return what was raised, with its message, as one line."""
+    return f"{type(failure).__name__}: {line_of(failure)}"
+
+
 def escaped_json(text: str) -> str:
     """Return JSON that says the same, with what does not show as it is written as escapes."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

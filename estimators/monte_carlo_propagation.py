@@ -150,7 +150,7 @@ class MonteCarloPropagation(EntropyEstimator):
         self.confidence = confidence
 
     @property
-    def draws_per_component(self) -> int:  # type: ignore[override]
+    def draws_per_component(self) -> int:
         """Points from each component."""
         return int(self.draws)
 

@@ -107,7 +107,7 @@ class SamplePropagation(EntropyEstimator):
     Fewer than ten samples have no interval: a mass of 3/n is too much to assume anything of.
 
     Cost: O(n dim log n) to sort the samples, once, and 16,384 draws for the standard errors, down
-    to 4,096 where there are more than 100,000 samples. A draw is one density of an n-component
+    to 4,096 where there are more than 130,000 samples. A draw is one density of an n-component
     mixture: O(n dim) where all samples are within reach of each other, far less where they are
     clustered or spread out. At most ``dim / tolerance^2`` draws are needed, whatever n is; where
     that is much work, most of them are from a coarse likeness of the mixture.

@@ -212,7 +212,7 @@ def _notes(compared: Comparison) -> list[str]:
 
 
 def _verdict(compared: Comparison) -> list[str]:
-    """Return whether the estimates agree that nothing was found against; differences are told."""
+    """Return the line that says whether estimates agree; none where some differ."""
     found = compared.agreement
     names, others = _joined(found.labels), _joined(found.left_out)
     margin = f"{found.margin:g} nats"

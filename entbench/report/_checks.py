@@ -266,7 +266,7 @@ def _of_theorems(*theorems: Theorem) -> CheckKind:
                 yield tuple(compared)
 
     what = next((t.checked for t in theorems if t.checked), theorems[0].note)
-    needs = "a trial of sp and what the bound asks of a source"
+    needs = "a trial of the plug-in and what the bound asks of a source"
     return CheckKind(what, needs, compare, theorems, theorems[0].certainty != "printed")
 
 
@@ -450,14 +450,14 @@ def _catalogued() -> dict[str, CheckKind]:
 CHECKS: dict[str, CheckKind] = {
     **_catalogued(),
     "pairwise-bounds": CheckKind(
-        "sp and sp-mi between the pairwise-distance bounds of their own draws",
-        "a trial of both",
+        "plug-ins between the pairwise-distance bounds of their own draws",
+        "a trial of plug-in and bound",
         _pairwise,
         finds="{} nats in any trial",
     ),
     "bracket": CheckKind(
-        "truth between the means of sp and sp-loo, and sp below sp-loo in each trial",
-        "a trial of sp or two of sp-loo",
+        "truth between the means of plug-in and leave-one-out, in this order in each trial",
+        "a trial of the plug-in or two of leave-one-out",
         _bracket,
     ),
     "theorem-7": CheckKind(

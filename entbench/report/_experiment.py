@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from entbench import _registry
 from entbench._base import Claim, Experiment, ExperimentResult, ResultTable
 from entbench._records import ExperimentRun, Measurement, Spec
+from entbench._text import failure_line
 from entbench.report._format import number
 from entbench.report._render import Printout, Table
 
@@ -60,8 +61,7 @@ def said_of(run: ExperimentRun) -> Said:
         try:
             found[name] = getattr(experiment, name)(results)
         except Exception as failure:
-            why = " ".join(f"{type(failure).__name__}: {failure}".split())
-            missing.append(f"! {name} cannot be made from this run: {why}")
+            missing.append(f"! {name} cannot be made from this run: {failure_line(failure)}")
     figures = experiment.figures if results else ()
     return Said(**found, figures=figures, missing=tuple(missing))
 

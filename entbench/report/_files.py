@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from entbench._records import ExperimentRun
+from entbench._text import failure_line
 from entbench.report._experiment import experiment_printout, results_of, said_of
 from entbench.report._render import Printout, render, to_csv
 from entbench.report._suite import Summary, suite_printout
@@ -80,8 +81,7 @@ def _write_figures(
         except Exception as failure:
             if on_failure is None:
                 raise
-            why = " ".join(f"{type(failure).__name__}: {failure}".split())
-            on_failure(f"figure {name} cannot be drawn from this run: {why}")
+            on_failure(f"figure {name} cannot be drawn from this run: {failure_line(failure)}")
         else:
             written += _write_figure(figure, name, folder)
     return written

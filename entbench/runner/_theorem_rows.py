@@ -11,8 +11,8 @@ from typing import Any
 from entbench import _registry
 from entbench._base import SourceFacts
 from entbench._records import Case, Cell, Spec
+from entbench._text import failure_line
 from entbench._theorem import EstimatorFacts, Theorem
-from entbench.bounds import THEOREMS
 
 _TEXTS = ("name", "statistic", "side", "header", "note", "certainty", "check")
 
@@ -32,11 +32,9 @@ def evaluated(
     for name in _registry.theorems.names():
         try:
             theorem: Theorem = _registry.theorems.load(name)
-            if name in THEOREMS:
-                raise ValueError("entbench has a theorem of that name")
             held = frozenset(each for each in estimators if theorem.applies(each))
         except Exception as failure:
-            notes.append(f"theorem {name} is left out: {_line(failure)}")
+            notes.append(f"theorem {name} is left out: {failure_line(failure)}")
             continue
         values, problems = _values(theorem, points if held else [])
         if problems:
@@ -57,7 +55,7 @@ def _values(
             if value is not None:
                 values[n, facts] = _number(value)
         except Exception as failure:
-            problems.append(_line(failure))
+            problems.append(failure_line(failure))
     return values, problems
 
 
@@ -65,10 +63,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
         raise ValueError(f"it must return a number of nats or None; got {value!r}")
     return float(value)
-
-
-def _line(failure: Exception) -> str:
-    return " ".join(f"{type(failure).__name__}: {failure}".split())
 
 
 def _kept(

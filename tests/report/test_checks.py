@@ -143,7 +143,7 @@ def test_minimax_is_asked_of_its_own_two_laws(
 def test_details_count_and_name_settings(run_of: RunOf) -> None:
     facts, bias = EIGHT, {n: -math.log(8.0 / n) + WOBBLE for n in (2, 4)}
     nothing = {9: WOBBLE, 10: WOBBLE, 11: WOBBLE}
-    what = "bias of sp above that of Theorem 6"
+    what = "bias of the plug-in above that of Theorem 6"
 
     def detail(values: dict[int, Any], estimator: str = "sp") -> str:
         return check_of(run_of(values, estimator, facts=facts), "theorem-6").detail
@@ -153,7 +153,9 @@ def test_details_count_and_name_settings(run_of: RunOf) -> None:
     assert detail(bias) == f"{what}: 2 of 2; {finds}"
     assert detail(bias | nothing) == f"{what}: 2 of 5, vacuous at 3; {finds}"
     assert detail(nothing) == f"{what}: says nothing at any of 3"
-    assert detail(bias, "kl").startswith(f"{what}: nothing to compare (needs a trial of sp")
+    assert detail(bias, "kl").startswith(
+        f"{what}: nothing to compare (needs a trial of the plug-in"
+    )
     broken = detail(bias | nothing | {3: 0.5 + WOBBLE, 5: 0.7 + WOBBLE})
     where = "violated at made-up[d=1], n=3: h - sp is below 0.9808 in 10 of 10 trials, in one by "
     assert broken.startswith(f"{what}: {where}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from entbench._text import failure_line
 from entbench.report._suite import Summary
 from entbench.report.html._page import Grid, Picture
 
@@ -82,7 +83,7 @@ def _picture(
     try:
         drawing = drawing_of(draw(data), prefix, title, f"{caption} The table has the values.")
     except Exception as failure:  # a run cut short may lack what a figure takes for granted
-        said.append(f"Could not be drawn from this run: {type(failure).__name__}: {failure}")
+        said.append(f"Could not be drawn from this run: {failure_line(failure)}")
     else:
         svg = drawing.svg
         if drawing.thinned:
