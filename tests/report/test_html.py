@@ -315,7 +315,7 @@ def test_violated_check_comes_first(run_of: RunOf) -> None:
     wrong = run_of({5000: [1.0, 1.01] * 4}, "sp", facts=facts, checks=["plug-in-risk"])
     page = read(html_report(wrong))
     (alert,) = [each.text for each in page.all("p") if each.attributes.get("class") == "alert"]
-    assert alert.startswith("Check plug-in-risk is violated: mean absolute error of sp")
+    assert alert.startswith("Check plug-in-risk is violated: mean absolute error of the plug-in")
     assert facts_of(page)["violated"] == "1"
     assert table_of(page, "checks-list")[1][1] == "✗ VIOLATED"
 

@@ -136,7 +136,10 @@ def test_a_wrong_truth_is_marked_and_found_by_the_checks_of_an_own_suite(
     done = asked("suite", suite, "-j", 1, "-q")
     assert done.exit_code == 1
     assert f"nats, error <= 1.0e-03, {NOTE}" in done.stdout
-    assert "✗ check VIOLATED bracket: truth between the means of sp and sp-loo" in done.stdout
+    assert (
+        "✗ check VIOLATED bracket: truth between the means of plug-in and leave-one-out"
+        in done.stdout
+    )
     line, other = [line for line in done.stdout.splitlines() if "check" in line]
     assert other.startswith("✗ check VIOLATED coverage: ")  # no interval holds a wrong truth
     for checks, code in (("[]", 0), ('["bracket"]', 1)):
